@@ -1,0 +1,84 @@
+"""What a digest holds: its updates as plain values, and their order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+IN_FULL = 12
+
+
+@dataclass(frozen=True)
+class Item:
+    """One update as it is shown in one locale.
+
+    `lang` is the language its texts really are in; `summary` is Markdown; `topics` are titles in
+    catalogue order and `topic_positions` their places there; `url` leads to the thing itself,
+    `page_url` to the update's page; `follow_up_of` is the title of an earlier update.
+    """
+
+    id: int
+    kind: str
+    title: str
+    summary: str
+    lang: str
+    page_url: str
+    url: str | None
+    topics: tuple[str, ...]
+    topic_positions: tuple[int, ...]
+    released_at: datetime
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    registration_url: str | None = None
+    credit: str | None = None
+    follow_up_of: str | None = None
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """The updates shown under one topic."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A digest's updates in reading order: `coming` events, then sections; `more` are only counted."""
+
+    coming: tuple[Item, ...]
+    sections: tuple[Section, ...]
+    more: int
+
+    @property
+    def in_full(self) -> tuple[Item, ...]:
+        """The updates shown in full, in order."""
+        return self.coming + tuple(item for section in self.sections for item in section.items)
+
+
+def ordered(items: Iterable[Item]) -> list[Item]:
+    """Return coming events, soonest first; then the rest by first topic in catalogue order, newest first."""
+    return sorted(items, key=_place)
+
+
+def arrange(items: Iterable[Item], *, in_full: int | None = IN_FULL) -> Arranged:
+    """Put updates in order and under their first topics; at most `in_full` of them (None: all)."""
+    everything = ordered(items)
+    shown = everything if in_full is None else everything[:in_full]
+    rest = [item for item in shown if item.starts_at is None]
+    return Arranged(
+        coming=tuple(item for item in shown if item.starts_at is not None),
+        sections=tuple(Section(title, tuple(under)) for title, under in groupby(rest, _first_topic)),
+        more=len(everything) - len(shown),
+    )
+
+
+def _first_topic(item: Item) -> str:
+    return item.topics[0]
+
+
+def _place(item: Item) -> tuple[bool, float, str, float, int]:
+    if item.starts_at is not None:
+        return (False, item.starts_at.timestamp(), "", -item.released_at.timestamp(), -item.id)
+    return (True, item.topic_positions[0], item.topics[0], -item.released_at.timestamp(), -item.id)

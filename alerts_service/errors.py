@@ -1,0 +1,132 @@
+"""The family of errors. An error's docstring is the sentence a person reads.
+
+`{name}` in a docstring is filled from the keyword arguments. Entry points translate an error to a status
+(`status`) or an exit code (1) and show `str(error)`; the web first looks its `template` up in the
+reader's language. Nobody else catches what they cannot mend.
+"""
+
+import inspect
+from typing import ClassVar
+
+
+class AlertsError(Exception):
+    """Something went wrong, and nothing was changed."""
+
+    status: ClassVar[int] = 400
+
+    def __init__(self, **values: object) -> None:
+        super().__init__()
+        self.values = values
+
+    @property
+    def template(self) -> str:
+        """The sentence before its values are filled in: the key for translation."""
+        return " ".join(inspect.cleandoc(type(self).__doc__ or "").split())
+
+    def __str__(self) -> str:
+        return self.template.format(**self.values)
+
+
+class Refused(AlertsError):
+    """This was refused."""
+
+    status = 422
+    field: ClassVar[str] = ""
+
+
+class Invalid(AlertsError):
+    """Some of what was entered cannot be used."""
+
+    status = 422
+
+    def __init__(self, errors: list[Refused]) -> None:
+        super().__init__()
+        self.errors = errors
+
+    def __str__(self) -> str:
+        return " ".join(str(error) for error in self.errors)
+
+
+class AddressMissing(Refused):
+    """Enter your e-mail address."""
+
+    field = "email"
+
+
+class AddressRefused(Refused):
+    """Enter an e-mail address in the form name@example.org: {reason}"""
+
+    field = "email"
+
+
+class NoTopic(Refused):
+    """Choose at least one topic."""
+
+    field = "topics"
+
+
+class UnknownTopic(Refused):
+    """There is no topic “{slug}”. Choose from the list."""
+
+    field = "topics"
+
+
+class UnknownFrequency(Refused):
+    """Choose how often: immediate, daily, weekly or monthly."""
+
+    field = "frequency"
+
+
+class TextRefused(Refused):
+    """The text in “{name}” is too long or holds characters that cannot be used."""
+
+
+class LinkAltered(AlertsError):
+    """This link is not complete. Open the whole link from the e-mail, or ask for a new one."""
+
+    status = 404
+
+
+class LinkExpired(AlertsError):
+    """This link has expired. Ask for a new one."""
+
+    status = 410
+
+
+class NotFound(AlertsError):
+    """There is no {what} “{key}”."""
+
+    status = 404
+
+
+class UpdateRefused(Refused):
+    """The update was refused: {reason}"""
+
+
+class WrongState(Refused):
+    """This cannot be done now: {reason}"""
+
+    status = 409
+
+
+class CatalogueRefused(Refused):
+    """The catalogue was refused, and nothing was changed: {reason}"""
+
+
+class SettingsRefused(AlertsError):
+    """The settings cannot be used:
+    {reasons}"""
+
+    def __str__(self) -> str:
+        reasons = self.values["reasons"]
+        assert isinstance(reasons, list)
+        return "\n".join(["The settings cannot be used:", *(f"  {reason}" for reason in reasons)])
+
+
+class SchemaOutdated(AlertsError):
+    """The database is not at this version's schema. Run: alerts init"""
+
+
+class KeyMismatch(AlertsError):
+    """The permanent key is not the one this database was made with. Give back the old key
+    (ALERTS_PERMANENT_KEY, or permanent.key in ALERTS_STATE_DIR): links and suppressions depend on it."""

@@ -1,0 +1,158 @@
+"""Tokens and keyed identifiers: what links, Message-IDs and suppressions are made of.
+
+Two keys. The secret keys rotate: a list, the first signs, all verify; they make links that expire. The
+permanent key never rotates: it makes unsubscribe links and hashes, which must outlive everything. Each
+purpose has a key of its own, derived by HMAC, so that no token can be used for another purpose.
+
+Tokens that are spliced into bulk mail are fixed-length base64url of a packed id and the first 128 bits of
+an HMAC-SHA-256 (RFC 2104). Links in single mails are itsdangerous's signed values.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from itsdangerous import BadSignature, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+
+from alerts_service.errors import LinkAltered, LinkExpired
+
+LINK_LIFETIME = timedelta(days=7)
+_MAC_BYTES = 16
+_SUBSCRIBER_BYTES = 5
+_DIGEST_BYTES = 6
+_DAY_BYTES = 3
+
+
+class _Signer(TimestampSigner):
+    """A signer whose clock is given: time is an argument here too."""
+
+    def __init__(self, *args: object, now: datetime, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._now = int(now.timestamp())
+
+    def get_timestamp(self) -> int:
+        return self._now
+
+
+def _serializer(keys: Sequence[str], purpose: str, now: datetime) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(
+        list(reversed(keys)),  # itsdangerous signs with the last key; our settings put the signing key first
+        salt=f"alerts.{purpose}",
+        signer=_Signer,
+        signer_kwargs={"now": now, "digest_method": hashlib.sha256, "key_derivation": "hmac"},
+    )
+
+
+def _read_signed(keys: Sequence[str], purpose: str, token: str, now: datetime) -> int:
+    try:
+        value = _serializer(keys, purpose, now).loads(token, max_age=int(LINK_LIFETIME.total_seconds()))
+    except SignatureExpired:
+        raise LinkExpired from None
+    except BadSignature:
+        raise LinkAltered from None
+    if not isinstance(value, int):
+        raise LinkAltered
+    return value
+
+
+def confirm_token(keys: Sequence[str], sign_up_id: int, now: datetime) -> str:
+    """Return the token of a confirmation link, valid for LINK_LIFETIME."""
+    return str(_serializer(keys, "confirm", now).dumps(sign_up_id))
+
+
+def read_confirm(keys: Sequence[str], token: str, now: datetime) -> int:
+    """Return the sign-up's id. Raises LinkAltered or LinkExpired."""
+    return _read_signed(keys, "confirm", token, now)
+
+
+def not_me_token(keys: Sequence[str], sign_up_id: int, now: datetime) -> str:
+    """Return the token of a “this was not me” link, valid for LINK_LIFETIME."""
+    return str(_serializer(keys, "not-me", now).dumps(sign_up_id))
+
+
+def read_not_me(keys: Sequence[str], token: str, now: datetime) -> int:
+    """Return the sign-up's id. Raises LinkAltered or LinkExpired."""
+    return _read_signed(keys, "not-me", token, now)
+
+
+def preferences_token(key: str, subscriber_id: int, now: datetime) -> str:
+    """Return the 32-character token of a preferences link; it expires LINK_LIFETIME after `now`'s day."""
+    day = now.astimezone(UTC).date().toordinal()
+    packed = subscriber_id.to_bytes(_SUBSCRIBER_BYTES, "big") + day.to_bytes(_DAY_BYTES, "big")
+    return _sealed(key, "preferences", packed)
+
+
+def read_preferences(keys: Sequence[str], token: str, now: datetime) -> int:
+    """Return the subscriber's id. Raises LinkAltered or LinkExpired."""
+    packed = _opened(keys, "preferences", token, _SUBSCRIBER_BYTES + _DAY_BYTES)
+    made_on = date.fromordinal(int.from_bytes(packed[_SUBSCRIBER_BYTES:], "big"))
+    if now.astimezone(UTC).date() - made_on > LINK_LIFETIME:
+        raise LinkExpired
+    return int.from_bytes(packed[:_SUBSCRIBER_BYTES], "big")
+
+
+def unsubscribe_token(permanent_key: str, subscriber_id: int, digest_id: int = 0) -> str:
+    """Return the 36-character token of an unsubscribe link. It never expires. Digest 0: no digest."""
+    packed = subscriber_id.to_bytes(_SUBSCRIBER_BYTES, "big") + digest_id.to_bytes(_DIGEST_BYTES, "big")
+    return _sealed(permanent_key, "unsubscribe", packed)
+
+
+def read_unsubscribe(permanent_key: str, token: str) -> tuple[int, int]:
+    """Return the subscriber's id and the digest's. Raises LinkAltered."""
+    packed = _opened([permanent_key], "unsubscribe", token, _SUBSCRIBER_BYTES + _DIGEST_BYTES)
+    subscriber, digest = packed[:_SUBSCRIBER_BYTES], packed[_SUBSCRIBER_BYTES:]
+    return int.from_bytes(subscriber, "big"), int.from_bytes(digest, "big")
+
+
+def digest_token(permanent_key: str, digest_id: int) -> str:
+    """Return the token of “view in browser”: per content, the same for all its readers."""
+    return _sealed(permanent_key, "digest", digest_id.to_bytes(8, "big"))
+
+
+def read_digest(permanent_key: str, token: str) -> int:
+    """Return the digest's id. Raises LinkAltered."""
+    return int.from_bytes(_opened([permanent_key], "digest", token, 8), "big")
+
+
+def message_id(permanent_key: str, domain: str, *parts: object) -> str:
+    """Return a Message-ID without its angle brackets (RFC 5322, 3.6.4): the same for the same parts, always."""
+    mac = _mac(permanent_key, "message-id", "\0".join(map(str, parts)).encode())
+    return f"{base64.b32encode(mac[:20]).decode('ascii').lower()}@{domain}"
+
+
+def address_hash(permanent_key: str, address_key: str) -> str:
+    """Return the keyed hash under which an address is known when the address itself must not be kept."""
+    return _mac(permanent_key, "address", address_key.encode()).hex()
+
+
+def fingerprint(permanent_key: str) -> str:
+    """Return what the database keeps of the permanent key, to refuse a start with another."""
+    return _mac(permanent_key, "fingerprint", b"").hex()[:32]
+
+
+def _mac(key: str, purpose: str, message: bytes) -> bytes:
+    return hmac.digest(_derived(key, purpose), message, "sha256")
+
+
+def _derived(key: str, purpose: str) -> bytes:
+    return hmac.digest(key.encode(), b"alerts\0" + purpose.encode(), "sha256")
+
+
+def _sealed(key: str, purpose: str, packed: bytes) -> str:
+    return base64.urlsafe_b64encode(packed + _mac(key, purpose, packed)[:_MAC_BYTES]).decode("ascii")
+
+
+def _opened(keys: Sequence[str], purpose: str, token: str, length: int) -> bytes:
+    try:
+        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        raise LinkAltered from None
+    packed, mac = raw[:length], raw[length:]
+    # Compare the whole text, too: two spellings of one value would be two tokens.
+    for key in keys:
+        if hmac.compare_digest(mac, _mac(key, purpose, packed)[:_MAC_BYTES]) and _sealed(key, purpose, packed) == token:
+            return packed
+    raise LinkAltered

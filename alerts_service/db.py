@@ -1,0 +1,160 @@
+"""The database: the base of all models, the column types, and the only place that commits.
+
+`transaction()` is the one way to write. `turn=True` also takes the turnstile, the row under which releases
+are numbered and compiles take turns (see docs/architecture.md, matching); it is the first statement, so
+that on PostgreSQL no snapshot is older than the lock.
+
+SQLite: WAL, foreign keys, a writing transaction begins IMMEDIATE. PostgreSQL: READ COMMITTED, and
+REPEATABLE READ for a turn, done again when it cannot be serialised (`taking_turns`).
+"""
+
+import functools
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, BigInteger, Connection, DateTime, Engine, Integer, MetaData, event, text
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+BUSY_TIMEOUT_SECONDS = 30
+_TRIES = 8
+_SERIALIZATION_FAILURE = "40001"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC, in and out. SQLite drops offsets silently, so a naive value is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store in UTC; SQLite keeps the wall-clock digits only."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a zone cannot be stored")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give back an aware moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def big_id() -> TypeEngine[int]:
+    """A 64-bit key; plain INTEGER on SQLite, where only that names the row id."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    """The base of all models: typed columns, named constraints."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    registry = registry(type_annotation_map={datetime: UTCDateTime(), dict[str, Any]: JSON()})
+
+
+# Sessions never expire what they loaded: a view may read an object after its transaction has ended.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+
+@contextmanager
+def transaction(turn: bool = False) -> Iterator[Session]:
+    """Run one use case in one writing transaction: commit at the end, roll back on any error.
+
+    A read transaction that stands open is ended first: its snapshot would be older than the write.
+    """
+    session: Session = db.session()
+    if session.info.get("writing"):
+        raise RuntimeError("one use case, one transaction: a service called another that writes")
+    session.rollback()
+    session.info["writing"] = True
+    options: dict[str, Any] = {"writes": True}
+    if turn and is_postgresql():
+        options["isolation_level"] = "REPEATABLE READ"
+    try:
+        session.connection(execution_options=options)
+        if turn and is_postgresql():
+            session.execute(text("LOCK TABLE turnstile IN EXCLUSIVE MODE"))
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info.pop("writing")
+
+
+def taking_turns(use_case: Callable[P, R]) -> Callable[P, R]:
+    """Do a use case again that PostgreSQL could not serialise with a change made meanwhile."""
+
+    @functools.wraps(use_case)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(_TRIES - 1):
+            try:
+                return use_case(*args, **kwargs)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != _SERIALIZATION_FAILURE:
+                    raise
+        return use_case(*args, **kwargs)
+
+    return wrapper
+
+
+def is_postgresql() -> bool:
+    """Say whether the database is PostgreSQL (the other one is SQLite)."""
+    return db.engine.dialect.name == "postgresql"
+
+
+class _BitOr:
+    """SQLite aggregate `bit_or`: PostgreSQL has it built in."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def step(self, value: int | None) -> None:
+        self.value |= value or 0
+
+    def finalize(self) -> int:
+        return self.value
+
+
+def prepare(engine: Engine) -> None:
+    """Hang the SQLite settings on an engine: pragmas at connect, BEGIN under our control."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we write BEGIN ourselves, below
+        connection.create_aggregate("bit_or", 1, _BitOr)
+        for pragma in (
+            "foreign_keys=ON",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,43 @@
+"""The nouns: one a file, SQLAlchemy 2 typed. Models know no use case.
+
+Importing this package maps them all, which migrations and relationships need.
+"""
+
+from alerts_service.models.consent import Consent, Wording
+from alerts_service.models.delivery import AT_ONCE, Delivery, DeliveryState, Lane, MailKind
+from alerts_service.models.digest import Digest, DigestUpdate, Drop
+from alerts_service.models.edition import CoveredFrequency, Edition, Turnstile
+from alerts_service.models.installation import Fact
+from alerts_service.models.signup import SignUp, SignUpTopic
+from alerts_service.models.subscriber import Subscriber
+from alerts_service.models.subscription import CatchUp, Subscription
+from alerts_service.models.suppression import Suppression
+from alerts_service.models.topic import Category, Topic
+from alerts_service.models.update import Update, UpdateTopic
+
+__all__ = [
+    "AT_ONCE",
+    "CatchUp",
+    "Category",
+    "Consent",
+    "CoveredFrequency",
+    "Delivery",
+    "DeliveryState",
+    "Digest",
+    "DigestUpdate",
+    "Drop",
+    "Edition",
+    "Fact",
+    "Lane",
+    "MailKind",
+    "SignUp",
+    "SignUpTopic",
+    "Subscriber",
+    "Subscription",
+    "Suppression",
+    "Topic",
+    "Turnstile",
+    "Update",
+    "UpdateTopic",
+    "Wording",
+]

@@ -1,0 +1,60 @@
+"""Editions, the release count, and how far each frequency has been served."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from alerts_service.db import Base, big_id
+
+
+class Turnstile(Base):
+    """One row: the lock under which releases are numbered and compiles take turns, and the count."""
+
+    __tablename__ = "turnstile"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    release_seq: Mapped[int] = mapped_column(big_id())
+
+
+class CoveredFrequency(Base):
+    """A frequency: all that was released up to `covered_seq` has been matched in its editions.
+
+    `schedule` is the setting as last seen and `since` when it was first seen: older slots are not due.
+    """
+
+    __tablename__ = "frequencies"
+
+    frequency: Mapped[str] = mapped_column(String(10), primary_key=True)
+    covered_seq: Mapped[int] = mapped_column(big_id())
+    schedule: Mapped[str] = mapped_column(String(60))
+    since: Mapped[datetime]
+
+
+class Edition(Base):
+    """One issue of one frequency for one slot. Ids are given at opening; editions compile in their order."""
+
+    __tablename__ = "editions"
+    __table_args__ = (
+        UniqueConstraint("frequency", "slot_at"),
+        Index(
+            "ix_editions_uncompiled",
+            "id",
+            sqlite_where=text("compiled_at IS NULL"),
+            postgresql_where=text("compiled_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    frequency: Mapped[str] = mapped_column(String(10))
+    slot_at: Mapped[datetime]
+    from_seq: Mapped[int] = mapped_column(big_id())
+    through_seq: Mapped[int] = mapped_column(big_id())
+    # The lane of its deliveries: an edition opened for an urgent update goes before the digests.
+    urgent: Mapped[bool] = mapped_column(default=False)
+    opened_at: Mapped[datetime]
+    compiled_to: Mapped[int] = mapped_column(big_id(), default=0)
+    compiled_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    paused_reason: Mapped[str | None] = mapped_column(String(500))

@@ -1,0 +1,51 @@
+"""The e-alert service: people, topics, updates, consent, editions and mail.
+
+`create_app()` is the composition root of the web; `create_core()` is the part of it that commands and the
+scheduler need: settings and database, no routes.
+"""
+
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy.engine import make_url
+
+from alerts_service import config
+from alerts_service.config import Settings
+from alerts_service.db import db, prepare
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+
+
+def create_core(settings: Settings | None = None) -> Flask:
+    """Make the slim app: settings and database. Raises SettingsRefused with every error at once."""
+    app = Flask("alerts_service", template_folder=str(TEMPLATES))
+    settings = settings or config.load()
+    app.extensions["alerts"] = settings
+    app.config["SQLALCHEMY_DATABASE_URI"] = _located(settings.database_url)
+    db.init_app(app)
+    with app.app_context():
+        prepare(db.engine)
+    return app
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the web app. Raises SchemaOutdated where `alerts init` has to be run first."""
+    from alerts_service import cli, web
+    from alerts_service.services import installing
+
+    app = create_core(settings)
+    with app.app_context():
+        installing.check(app.extensions["alerts"])
+    web.register(app)
+    app.cli = cli.group
+    return app
+
+
+def _located(url: str) -> str:
+    """Make a relative SQLite path one below the working directory, and its folder exist."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return url
+    path = Path(parsed.database).resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return str(parsed.set(database=str(path)))

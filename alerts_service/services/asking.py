@@ -1,0 +1,67 @@
+"""Reading what a person chose on a form: topics and frequency, with all errors at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts_service.errors import Invalid, NoTopic, Refused, TextRefused, UnknownFrequency, UnknownTopic
+from alerts_service.models import Topic
+from alerts_service.rules import addresses
+from alerts_service.rules.addresses import Address
+from alerts_service.rules.slots import Frequency
+
+_SHOWN = 64
+
+
+@dataclass
+class Choices:
+    """Collects what was chosen and what is wrong with it; `check()` raises all of it together."""
+
+    session: Session
+    errors: list[Refused]
+
+    def address(self, text: str) -> Address:
+        """Read the address."""
+        try:
+            return addresses.parse(text)
+        except Refused as error:
+            self.errors.append(error)
+            return Address("", "")
+
+    def frequency(self, text: str) -> Frequency:
+        """Read the frequency."""
+        try:
+            return Frequency(text)
+        except ValueError:
+            self.errors.append(UnknownFrequency())
+            return Frequency.WEEKLY
+
+    def topics(self, slugs: Sequence[str]) -> list[Topic]:
+        """Read the topics, in catalogue order; a retired one is unknown."""
+        wanted = set(slugs)
+        if not wanted:
+            self.errors.append(NoTopic())
+            return []
+        query = select(Topic).where(Topic.retired_at.is_(None)).order_by(Topic.position)
+        found = [topic for topic in self.session.scalars(query) if topic.slug in wanted]
+        for slug in sorted(wanted - {topic.slug for topic in found}):
+            self.errors.append(UnknownTopic(slug=_shown(slug)))
+        return found
+
+    def text(self, name: str, value: str, most: int) -> str:
+        """Refuse a text that is too long or cannot be printed."""
+        if len(value) > most or not value.isprintable():
+            self.errors.append(TextRefused(name=name))
+        return value
+
+    def check(self) -> None:
+        """Raise Invalid if anything was wrong."""
+        if self.errors:
+            raise Invalid(self.errors)
+
+
+def _shown(slug: str) -> str:
+    clean = "".join(character if character.isprintable() else "?" for character in slug)
+    return clean if len(clean) <= _SHOWN else f"{clean[:_SHOWN]}…"

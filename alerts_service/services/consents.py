@@ -1,0 +1,112 @@
+"""The consent record: append-only, one chain of hashes per address."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts_service.models import Consent, Wording
+from alerts_service.rules import chains
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a person acted: the page, the words shown there, the language, and the network address."""
+
+    page: str
+    wording: str
+    locale: str
+    network: str
+
+
+def append(
+    session: Session,
+    *,
+    address_hash: str,
+    address: str,
+    kind: str,
+    facts: dict[str, Any],
+    origin: Origin,
+    now: datetime,
+) -> None:
+    """Add the next record to an address's chain, within the caller's transaction and its turn."""
+    query = select(Consent).where(Consent.address_hash == address_hash).order_by(Consent.number.desc()).limit(1)
+    last = session.scalar(query)
+    number, previous = (last.number + 1, last.hash) if last else (1, chains.GENESIS)
+    personal = {"address": address, "network": origin.network}
+    salt = secrets.token_hex(16)
+    digest = chains.personal_digest(salt, personal)
+    version = _wording(session, origin, now)
+    facts = facts | {"page": origin.page}
+    session.add(
+        Consent(
+            address_hash=address_hash,
+            number=number,
+            kind=kind,
+            at=now,
+            wording_version=version,
+            facts=facts,
+            personal=personal,
+            salt=salt,
+            personal_digest=digest,
+            previous_hash=previous,
+            hash=chains.link_hash(
+                previous=previous,
+                number=number,
+                kind=kind,
+                at=now,
+                wording=version,
+                facts=facts,
+                digest=digest,
+            ),
+        )
+    )
+    session.flush()
+
+
+def verify(session: Session, address_hash: str) -> bool:
+    """Say whether the chain of an address is whole: numbers without a gap, each hash right."""
+    previous, expected = chains.GENESIS, 1
+    for record in history(session, address_hash):
+        if not _holds(record, previous, expected):
+            return False
+        previous, expected = record.hash, expected + 1
+    return True
+
+
+def history(session: Session, address_hash: str) -> list[Consent]:
+    """Return the records of an address, oldest first."""
+    query = select(Consent).where(Consent.address_hash == address_hash).order_by(Consent.number)
+    return list(session.scalars(query))
+
+
+def _holds(record: Consent, previous: str, number: int) -> bool:
+    if record.personal is not None:
+        digest = chains.personal_digest(record.salt or "", record.personal)
+        if digest != record.personal_digest:
+            return False
+    right = chains.link_hash(
+        previous=previous,
+        number=number,
+        kind=record.kind,
+        at=record.at,
+        wording=record.wording_version,
+        facts=record.facts,
+        digest=record.personal_digest,
+    )
+    return (record.number, record.previous_hash, record.hash) == (number, previous, right)
+
+
+def _wording(session: Session, origin: Origin, now: datetime) -> str | None:
+    """Keep the very words, once, and return their version."""
+    if not origin.wording:
+        return None
+    version = hashlib.sha256(f"{origin.locale}\0{origin.wording}".encode()).hexdigest()[:12]
+    if session.get(Wording, version) is None:
+        session.merge(Wording(version=version, locale=origin.locale, words=origin.wording, first_used_at=now))
+        session.flush()
+    return version

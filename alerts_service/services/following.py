@@ -1,0 +1,91 @@
+"""The life of a subscription: start, change of frequency, end; and the marks that go with it.
+
+All are steps within a use case's transaction. What they keep true: `since_seq` is the release count at
+the confirmation and survives a change of frequency; a mark (the row in `catch_ups`, else the frequency's
+`covered_seq`) is never above what the person has been served. A mark may be too low: that costs time
+only. A starting row always gets a mark of its own, because the edition that is compiling now may finish
+before this transaction does.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from alerts_service.models import CatchUp, CoveredFrequency, Subscriber, Subscription, Turnstile
+
+
+def release_count(session: Session) -> int:
+    """Return the number of the last release. Reading does not wait for a compile."""
+    return session.scalars(select(Turnstile.release_seq)).one()
+
+
+def followed(session: Session, subscriber: Subscriber) -> dict[int, Subscription]:
+    """Return a person's open subscriptions by topic."""
+    query = select(Subscription).where(Subscription.subscriber_id == subscriber.id, Subscription.ended_at.is_(None))
+    return {row.topic_id: row for row in session.scalars(query)}
+
+
+def start(session: Session, subscriber: Subscriber, topic_id: int, frequency: str, now: datetime) -> None:
+    """Follow a topic from now on: what was released before is not owed."""
+    count = release_count(session)
+    _open(session, subscriber, topic_id, frequency, since_seq=count, followed_since=now, mark=count, now=now)
+
+
+def change_frequency(session: Session, row: Subscription, frequency: str, now: datetime) -> None:
+    """Serve a subscription at another frequency, carrying over what it has been served."""
+    subscriber = session.get_one(Subscriber, row.subscriber_id)
+    mark = _mark(session, row)
+    end(session, row, "frequency changed", now)
+    _open(
+        session,
+        subscriber,
+        row.topic_id,
+        frequency,
+        since_seq=row.since_seq,
+        followed_since=row.followed_since,
+        mark=mark,
+        now=now,
+    )
+
+
+def end(session: Session, row: Subscription, reason: str, now: datetime) -> None:
+    """End a subscription, keeping its mark so that an undo can give it back."""
+    row.ended_seq = _mark(session, row)
+    row.ended_at = now
+    row.ended_reason = reason
+    session.execute(delete(CatchUp).where(CatchUp.subscription_id == row.id))
+    session.flush()
+
+
+def _mark(session: Session, row: Subscription) -> int:
+    own = session.scalar(select(CatchUp.from_seq).where(CatchUp.subscription_id == row.id))
+    if own is not None:
+        return own
+    query = select(CoveredFrequency.covered_seq).where(CoveredFrequency.frequency == row.frequency)
+    return session.scalars(query).one()
+
+
+def _open(
+    session: Session,
+    subscriber: Subscriber,
+    topic_id: int,
+    frequency: str,
+    *,
+    since_seq: int,
+    followed_since: datetime,
+    mark: int,
+    now: datetime,
+) -> None:
+    row = Subscription(
+        subscriber_id=subscriber.id,
+        topic_id=topic_id,
+        frequency=frequency,
+        since_seq=since_seq,
+        followed_since=followed_since,
+        started_at=now,
+    )
+    session.add(row)
+    session.flush()
+    session.add(CatchUp(subscription_id=row.id, frequency=frequency, subscriber_id=subscriber.id, from_seq=mark))
+    session.flush()

@@ -1,0 +1,104 @@
+"""Leaving by link: everything, or only the topics of the digest the link came from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts_service.config import Settings
+from alerts_service.db import db, transaction
+from alerts_service.errors import LinkAltered
+from alerts_service.models import DigestUpdate, Subscriber, Subscription, Topic, UpdateTopic
+from alerts_service.rules import addresses, tokens
+from alerts_service.services import consents, following, people
+from alerts_service.services.consents import Origin
+
+BY_LINK = "unsubscribed"
+BY_PREFERENCES = "left in preferences"
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What an unsubscribe link would end."""
+
+    masked_address: str
+    following: list[str]
+    these: list[str]
+    locale: str
+
+
+def look(token: str, *, settings: Settings) -> Leaving:
+    """Return what a link would end; changes nothing. Raises LinkAltered."""
+    session = db.session()
+    subscriber, digest_id = _behind(session, token, settings)
+    rows = following.followed(session, subscriber)
+    topics = session.scalars(select(Topic).where(Topic.id.in_(rows)).order_by(Topic.position)).all()
+    of_digest = _topics_of(session, digest_id)
+    return Leaving(
+        masked_address=addresses.mask(subscriber.address),
+        following=[topic.title_in(subscriber.locale) for topic in topics],
+        these=[topic.title_in(subscriber.locale) for topic in topics if topic.id in of_digest],
+        locale=subscriber.locale,
+    )
+
+
+def leave(token: str, *, only_these: bool, page: str, network: str, settings: Settings, now: datetime) -> None:
+    """End every subscription, or only those to the digest's topics. Repeating it changes nothing."""
+    with transaction() as session:
+        subscriber, digest_id = _behind(session, token, settings)
+        origin = Origin(page, "", subscriber.locale, network)
+        if not only_these:
+            end_all(session, subscriber, origin, now)
+            return
+        of_digest = _topics_of(session, digest_id)
+        people.lock(session, subscriber)
+        rows = following.followed(session, subscriber)
+        _end(session, subscriber, [row for row in rows.values() if row.topic_id in of_digest], origin, now)
+
+
+def end_all(session: Session, subscriber: Subscriber, origin: Origin, now: datetime) -> None:
+    """End every subscription of a person, as a step of a use case."""
+    people.lock(session, subscriber)
+    _end(session, subscriber, following.followed(session, subscriber).values(), origin, now)
+
+
+def _end(session: Session, subscriber: Subscriber, rows: Iterable[Subscription], origin: Origin, now: datetime) -> None:
+    rows = list(rows)
+    if not rows:
+        return
+    topics = session.scalars(select(Topic).where(Topic.id.in_([row.topic_id for row in rows])).order_by(Topic.position))
+    left = list(topics)
+    for row in rows:
+        following.end(session, row, BY_LINK, now)
+    subscriber.narrowed_at = now
+    if not following.followed(session, subscriber):
+        subscriber.ended_at, subscriber.ended_reason = now, BY_LINK
+    consents.append(
+        session,
+        address_hash=subscriber.address_hash,
+        address=subscriber.address,
+        kind="withdrawn",
+        facts={"ended": [topic.slug for topic in left]},
+        origin=origin,
+        now=now,
+    )
+
+
+def _behind(session: Session, token: str, settings: Settings) -> tuple[Subscriber, int]:
+    assert settings.permanent_key, "checked at start"
+    subscriber_id, digest_id = tokens.read_unsubscribe(settings.permanent_key, token)
+    subscriber = session.get(Subscriber, subscriber_id)
+    if subscriber is None:
+        raise LinkAltered
+    return subscriber, digest_id
+
+
+def _topics_of(session: Session, digest_id: int) -> set[int]:
+    query = (
+        select(UpdateTopic.topic_id)
+        .join(DigestUpdate, DigestUpdate.update_id == UpdateTopic.update_id)
+        .where(DigestUpdate.digest_id == digest_id)
+    )
+    return set(session.scalars(query))

@@ -1,0 +1,41 @@
+"""Queueing transactional mails: a delivery row each, written by the use case that causes it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts_service.models import AT_ONCE, Delivery, Lane, MailKind
+
+
+def queue(
+    session: Session,
+    kind: MailKind,
+    *,
+    address: str,
+    address_hash: str,
+    locale: str,
+    details: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Put one mail in the outbox, within the caller's transaction."""
+    session.add(
+        Delivery(
+            kind=kind,
+            lane=Lane.TRANSACTIONAL,
+            address=address,
+            address_hash=address_hash,
+            details=details | {"locale": locale},
+            created_at=now,
+            due_at=AT_ONCE,
+        )
+    )
+
+
+def queued_since(session: Session, kind: MailKind, address_hash: str, since: datetime) -> int:
+    """Count the mails of a kind made for an address since a moment."""
+    query = select(func.count()).where(
+        Delivery.address_hash == address_hash, Delivery.kind == kind, Delivery.created_at > since
+    )
+    return session.scalar(query) or 0

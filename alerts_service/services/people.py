@@ -1,0 +1,33 @@
+"""How addresses are known: keyed hashes, and the turn that use cases about one address take."""
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from alerts_service.config import Settings
+from alerts_service.db import is_postgresql
+from alerts_service.models import Subscriber
+from alerts_service.rules import tokens
+from alerts_service.rules.addresses import Address
+
+
+def hash_of(address_key: str, settings: Settings) -> str:
+    """Return the keyed hash of an address (its casefolded key)."""
+    assert settings.permanent_key, "checked at start"
+    return tokens.address_hash(settings.permanent_key, address_key)
+
+
+def take_turn(session: Session, address_hash: str) -> None:
+    """Let use cases about one address run one after the other (SQLite's writers do so anyway)."""
+    if is_postgresql():
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:hash, 0))"), {"hash": address_hash})
+
+
+def find(session: Session, address: Address) -> Subscriber | None:
+    """Return the subscriber with this address, active or ended."""
+    return session.scalar(select(Subscriber).where(Subscriber.address_key == address.key))
+
+
+def lock(session: Session, subscriber: Subscriber) -> None:
+    """Take the turn of a person already loaded, and see them as they are now."""
+    take_turn(session, subscriber.address_hash)
+    session.refresh(subscriber)

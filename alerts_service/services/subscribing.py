@@ -1,0 +1,218 @@
+"""Signing up: ask, look, confirm, and “this was not me”."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts_service.config import Settings
+from alerts_service.db import db, transaction
+from alerts_service.errors import LinkAltered, LinkExpired
+from alerts_service.models import MailKind, SignUp, Subscriber, Topic
+from alerts_service.rules import tokens
+from alerts_service.rules.addresses import Address
+from alerts_service.rules.slots import Frequency
+from alerts_service.services import consents, following, letters, people, suppressing
+from alerts_service.services.asking import Choices
+from alerts_service.services.consents import Origin
+
+MAILS_A_DAY = 3
+NOT_ME = "not me"
+_LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A sign-up form as it came in: raw strings, nothing checked."""
+
+    address: str
+    topics: tuple[str, ...]
+    frequency: str
+    locale: str
+    source: str
+    page: str
+    wording: str
+    network: str
+
+
+@dataclass(frozen=True)
+class SignUpSeen:
+    """What a confirmation link is about."""
+
+    address: str
+    topics: list[str]
+    frequency: str
+    locale: str
+    confirmed: bool
+
+
+def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
+    """Take a sign-up: the request, its consent record and the mail that asks for confirmation, or nothing.
+
+    The outcome looks the same for every well-formed address. Above the cap per mailbox nothing is written.
+    Raises Invalid with every error.
+    """
+    with transaction() as session:
+        choices = Choices(session, [])
+        address = choices.address(asked.address)
+        topics, frequency = choices.topics(asked.topics), choices.frequency(asked.frequency)
+        choices.text("source", asked.source, _LONGEST_TEXT)
+        choices.check()
+        address_hash = people.hash_of(address.key, settings)
+        people.take_turn(session, address_hash)
+        mailbox_hash = people.hash_of(address.mailbox_key, settings)
+        if _mails_today(session, mailbox_hash, now) >= MAILS_A_DAY:
+            return
+        sign_up = SignUp(
+            address=address.address,
+            address_hash=address_hash,
+            mailbox_hash=mailbox_hash,
+            frequency=frequency,
+            locale=asked.locale,
+            source=asked.source,
+            requested_at=now,
+            expires_at=now + tokens.LINK_LIFETIME,
+            topics=topics,
+        )
+        session.add(sign_up)
+        session.flush()
+        _record(session, sign_up, "asked", Origin(asked.page, asked.wording, asked.locale, asked.network), now)
+        _queue_confirmation(session, sign_up, people.find(session, address), now)
+
+
+def look(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:
+    """Return what a confirmation link would confirm; changes nothing. Raises LinkAltered, LinkExpired."""
+    return _seen(_waiting(db.session(), tokens.read_confirm(settings.secret_keys, token, now), now))
+
+
+def look_not_me(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:
+    """Return what a “not me” link would end; changes nothing. Raises LinkAltered, LinkExpired."""
+    return _seen(_existing(db.session(), tokens.read_not_me(settings.secret_keys, token, now)))
+
+
+def confirm(token: str, *, wording: str, page: str, network: str, settings: Settings, now: datetime) -> SignUpSeen:
+    """Confirm a sign-up: subscriber, subscriptions, consent and the welcome mail. Repeating it changes nothing."""
+    sign_up_id = tokens.read_confirm(settings.secret_keys, token, now)
+    with transaction() as session:
+        people.take_turn(session, _existing(session, sign_up_id).address_hash)
+        sign_up = _waiting(session, sign_up_id, now)
+        if sign_up.confirmed_at is None:
+            sign_up.confirmed_at = now
+            _record(session, sign_up, "confirmed", Origin(page, wording, sign_up.locale, network), now)
+            suppressing.lift_by_confirmation(session, sign_up.address_hash, now)
+            _subscribe(session, sign_up, now)
+        return _seen(sign_up)
+
+
+def not_me(token: str, *, settings: Settings, now: datetime) -> None:
+    """End a sign-up that the address's owner did not make. A confirmed one stays: that was a button pressed."""
+    sign_up_id = tokens.read_not_me(settings.secret_keys, token, now)
+    with transaction() as session:
+        sign_up = _existing(session, sign_up_id)
+        people.take_turn(session, sign_up.address_hash)
+        session.refresh(sign_up)
+        if sign_up.confirmed_at is None and sign_up.ended_at is None:
+            sign_up.ended_at, sign_up.ended_reason = now, NOT_ME
+            _record(session, sign_up, "denied", Origin("", "", sign_up.locale, ""), now)
+
+
+def _mails_today(session: Session, mailbox_hash: str, now: datetime) -> int:
+    since = now - timedelta(days=1)
+    query = select(func.count()).where(SignUp.mailbox_hash == mailbox_hash, SignUp.requested_at > since)
+    return session.scalar(query) or 0
+
+
+def _existing(session: Session, sign_up_id: int) -> SignUp:
+    sign_up = session.get(SignUp, sign_up_id)
+    if sign_up is None:
+        raise LinkAltered
+    return sign_up
+
+
+def _waiting(session: Session, sign_up_id: int, now: datetime) -> SignUp:
+    sign_up = session.get(SignUp, sign_up_id, populate_existing=True)
+    if sign_up is None:
+        raise LinkAltered
+    if sign_up.ended_at or (sign_up.confirmed_at is None and sign_up.expires_at <= now):
+        raise LinkExpired
+    return sign_up
+
+
+def _seen(sign_up: SignUp) -> SignUpSeen:
+    titles = [topic.title_in(sign_up.locale) for topic in sign_up.topics]
+    return SignUpSeen(sign_up.address, titles, sign_up.frequency, sign_up.locale, sign_up.confirmed_at is not None)
+
+
+def _record(session: Session, sign_up: SignUp, kind: str, origin: Origin, now: datetime) -> None:
+    facts = {
+        "topics": [topic.slug for topic in sign_up.topics],
+        "frequency": sign_up.frequency,
+        "source": sign_up.source,
+    }
+    consents.append(
+        session,
+        address_hash=sign_up.address_hash,
+        address=sign_up.address,
+        kind=kind,
+        facts=facts,
+        origin=origin,
+        now=now,
+    )
+
+
+def _queue_confirmation(session: Session, sign_up: SignUp, subscriber: Subscriber | None, now: datetime) -> None:
+    known = subscriber is not None and subscriber.ended_at is None
+    letters.queue(
+        session,
+        MailKind.ALREADY_SUBSCRIBED if known else MailKind.CONFIRMATION,
+        address=sign_up.address,
+        address_hash=sign_up.address_hash,
+        locale=sign_up.locale,
+        details={"sign_up": sign_up.id},
+        now=now,
+    )
+
+
+def _subscribe(session: Session, sign_up: SignUp, now: datetime) -> None:
+    subscriber = _subscriber(session, sign_up, now)
+    followed = following.followed(session, subscriber)
+    added = [topic for topic in sign_up.topics if topic.id not in followed and topic.retired_at is None]
+    for topic in added:
+        following.start(session, subscriber, topic.id, Frequency(sign_up.frequency), now)
+    if added or not followed:
+        _queue_welcome(session, subscriber, sign_up, added, now)
+
+
+def _subscriber(session: Session, sign_up: SignUp, now: datetime) -> Subscriber:
+    address = Address(sign_up.address, sign_up.address.casefold())
+    subscriber = people.find(session, address)
+    if subscriber is None:
+        subscriber = Subscriber(
+            address=address.address,
+            address_key=address.key,
+            address_hash=sign_up.address_hash,
+            locale=sign_up.locale,
+            confirmed_at=now,
+        )
+        session.add(subscriber)
+    elif subscriber.ended_at is not None:
+        subscriber.ended_at = subscriber.ended_reason = None
+        subscriber.paused_at = subscriber.paused_until = None
+        subscriber.confirmed_at, subscriber.locale = now, sign_up.locale
+    session.flush()
+    return subscriber
+
+
+def _queue_welcome(
+    session: Session, subscriber: Subscriber, sign_up: SignUp, added: list[Topic], now: datetime
+) -> None:
+    letters.queue(
+        session,
+        MailKind.WELCOME,
+        address=subscriber.address,
+        address_hash=subscriber.address_hash,
+        locale=sign_up.locale,
+        details={"subscriber": subscriber.id, "added": [topic.id for topic in added]},
+        now=now,
+    )

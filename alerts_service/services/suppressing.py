@@ -1,0 +1,81 @@
+"""Suppressions: addresses that no mail goes to, kept as keyed hashes so that they outlive the person."""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from alerts_service.config import Settings
+from alerts_service.db import db, transaction
+from alerts_service.errors import NotFound, WrongState
+from alerts_service.models import Subscriber, Suppression
+from alerts_service.rules import addresses
+from alerts_service.services import people
+
+BOUNCE = "bounce"
+COMPLAINT = "complaint"
+OPERATOR = "operator"
+# What the person's own new confirmation lifts: pressing a button in a mail shows that mail arrives and is wanted.
+_LIFTED_BY_CONFIRMATION = (BOUNCE, COMPLAINT)
+
+
+def suppress(address: str, reason: str, detail: str, *, settings: Settings, now: datetime) -> None:
+    """Stop all mail to an address. Repeating it changes nothing."""
+    found = addresses.parse(address)
+    address_hash = people.hash_of(found.key, settings)
+    with transaction() as session:
+        people.take_turn(session, address_hash)
+        if standing(session, address_hash) is None:
+            session.add(Suppression(address_hash=address_hash, reason=reason, detail=detail[:500], suppressed_at=now))
+
+
+def lift(address: str, reason: str, *, settings: Settings, now: datetime) -> None:
+    """Let mail go to an address again. A complaint is never lifted by an operator (WrongState)."""
+    address_hash = people.hash_of(addresses.parse(address).key, settings)
+    with transaction() as session:
+        people.take_turn(session, address_hash)
+        suppression = standing(session, address_hash)
+        if suppression is None:
+            raise NotFound(what="suppression for", key=address)
+        if suppression.reason == COMPLAINT:
+            raise WrongState(reason="after a complaint only the person's own new confirmation lifts it")
+        suppression.lifted_at, suppression.lifted_reason = now, reason[:200]
+
+
+def lift_by_confirmation(session: Session, address_hash: str, now: datetime) -> None:
+    """Lift a bounce or a complaint because the person has just confirmed."""
+    session.execute(
+        update(Suppression)
+        .where(
+            Suppression.address_hash == address_hash,
+            Suppression.lifted_at.is_(None),
+            Suppression.reason.in_(_LIFTED_BY_CONFIRMATION),
+        )
+        .values(lifted_at=now, lifted_reason="confirmed anew")
+    )
+
+
+def standing(session: Session, address_hash: str) -> Suppression | None:
+    """Return the suppression in force for an address, if any."""
+    return session.scalar(
+        select(Suppression).where(Suppression.address_hash == address_hash, Suppression.lifted_at.is_(None))
+    )
+
+
+def listing() -> list[dict[str, str]]:
+    """Return every suppression in force; the address itself only where a subscriber still has it."""
+    query = (
+        select(Suppression, Subscriber.address)
+        .outerjoin(Subscriber, Subscriber.address_hash == Suppression.address_hash)
+        .where(Suppression.lifted_at.is_(None))
+        .order_by(Suppression.suppressed_at)
+    )
+    return [
+        {
+            "address": address or f"hash {row.address_hash[:16]}",
+            "reason": row.reason,
+            "detail": row.detail,
+            "suppressed_at": row.suppressed_at.isoformat(),
+        }
+        for row, address in db.session.execute(query)
+    ]

@@ -1,0 +1,208 @@
+"""Editions: open what is due, compile it, and the operator's list, pause and resume."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from alerts_service.config import Settings
+from alerts_service.db import db, taking_turns, transaction
+from alerts_service.errors import NotFound
+from alerts_service.models import (
+    CatchUp,
+    CoveredFrequency,
+    Delivery,
+    Digest,
+    Edition,
+    Subscriber,
+    Turnstile,
+    Update,
+)
+from alerts_service.rules.slots import Frequency
+from alerts_service.services import candidates, compiling, publishing
+
+
+@dataclass
+class Opened:
+    """What one tick did."""
+
+    released: int = 0
+    editions: list[int] = field(default_factory=list)
+    deliveries: int = 0
+
+
+def open_due(*, settings: Settings, now: datetime) -> Opened:
+    """Release what is due, open the editions that are due, and compile them.
+
+    It has no memory of its own: called late, twice, on two machines or after a crash it comes to the same.
+    """
+    done = Opened(released=publishing.release_due(now=now))
+    # What an earlier tick left uncompiled comes first: no edition of a frequency opens while one of it is unfinished.
+    done.deliveries += _compile_all(now)
+    done.editions = _open(settings, now)
+    done.deliveries += _compile_all(now)
+    return done
+
+
+def urgent_is_waiting() -> bool:
+    """Say whether a released urgent update has not been in an immediate edition yet, or one waits for its compile."""
+    covered = select(CoveredFrequency.covered_seq).where(CoveredFrequency.frequency == Frequency.IMMEDIATE)
+    waiting = exists().where(Update.urgent, Update.withdrawn_at.is_(None), Update.seq > covered.scalar_subquery())
+    found = bool(db.session.scalar(select(waiting)))
+    db.session.rollback()
+    return found
+
+
+def _compile_all(now: datetime) -> int:
+    total = 0
+    while True:
+        worked, made = compiling.compile_next(now)
+        total += made
+        if not worked:
+            return total
+
+
+@taking_turns
+def _open(settings: Settings, now: datetime) -> list[int]:
+    with transaction(turn=True) as session:
+        through = session.scalars(select(Turnstile.release_seq)).one()
+        rows = {row.frequency: row for row in session.scalars(select(CoveredFrequency))}
+        due = [
+            slot
+            for frequency in Frequency
+            if (slot := _due_slot(session, rows[frequency], settings, now, through)) is not None
+        ]
+        opened = []
+        for slot_at, frequency, urgent in sorted(due, key=lambda slot: (slot[0], slot[1].rank)):
+            edition = Edition(
+                frequency=frequency,
+                slot_at=slot_at,
+                from_seq=rows[frequency].covered_seq,
+                through_seq=through,
+                urgent=urgent,
+                opened_at=now,
+            )
+            session.add(edition)
+            session.flush()
+            opened.append(edition.id)
+        return opened
+
+
+def _due_slot(
+    session: Session, row: CoveredFrequency, settings: Settings, now: datetime, through: int
+) -> tuple[datetime, Frequency, bool] | None:
+    """Return the slot at which an edition of a frequency is to be opened now, if any, and whether it is urgent."""
+    frequency = Frequency(row.frequency)
+    _keep_schedule(row, settings.schedule_texts[frequency], now)
+    if session.scalar(select(exists().where(Edition.frequency == frequency, Edition.compiled_at.is_(None)))):
+        return None
+    slot_at = settings.schedules[frequency].latest(now, settings.timezone)
+    if frequency is Frequency.IMMEDIATE:
+        urgent_at = _urgent_at(session, row, now)
+        if urgent_at is not None:
+            return _free(session, frequency, urgent_at), frequency, True
+        if not _anything_immediate(session, row, now, through):
+            return None
+    if slot_at <= row.since or _taken(session, frequency, slot_at):
+        return None
+    return slot_at, frequency, False
+
+
+def _keep_schedule(row: CoveredFrequency, schedule: str, now: datetime) -> None:
+    """A changed setting takes effect from now on: its older slots are not due."""
+    if row.schedule != schedule:
+        row.schedule, row.since = schedule, now
+
+
+def _urgent_at(session: Session, row: CoveredFrequency, now: datetime) -> datetime | None:
+    return session.scalar(
+        select(Update.released_at)
+        .where(*candidates.live(now), Update.urgent, Update.seq > row.covered_seq)
+        .order_by(Update.seq)
+        .limit(1)
+    )
+
+
+def _free(session: Session, frequency: Frequency, slot_at: datetime) -> datetime:
+    """Return the moment itself, or the next one that no edition of the frequency has."""
+    while _taken(session, frequency, slot_at):
+        slot_at += timedelta(microseconds=1)
+    return slot_at
+
+
+def _taken(session: Session, frequency: Frequency, slot_at: datetime) -> bool:
+    return bool(session.scalar(select(exists().where(Edition.frequency == frequency, Edition.slot_at == slot_at))))
+
+
+def _anything_immediate(session: Session, row: CoveredFrequency, now: datetime, through: int) -> bool:
+    """Say whether something was released since the last immediate edition, or somebody present is behind."""
+    if through > row.covered_seq:
+        return True
+    behind = (
+        select(CatchUp.subscription_id)
+        .join(Subscriber, Subscriber.id == CatchUp.subscriber_id)
+        .where(CatchUp.frequency == row.frequency, CatchUp.from_seq < through, ~candidates.away(now))
+    )
+    return session.scalar(behind.limit(1)) is not None
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return the editions, newest first, with the deliveries of each by state."""
+    counts: dict[int, dict[str, int]] = {}
+    for edition_id, state, number in db.session.execute(
+        select(Digest.edition_id, Delivery.state, func.count())
+        .join(Delivery, Delivery.digest_id == Digest.id)
+        .group_by(Digest.edition_id, Delivery.state)
+    ):
+        counts.setdefault(edition_id, {})[state] = number
+    rows = db.session.scalars(select(Edition).order_by(Edition.id.desc()))
+    return [_plain(row) | {"deliveries": counts.get(row.id, {})} for row in rows]
+
+
+def show(edition_id: int) -> dict[str, Any]:
+    """Return one edition with its digests counted and its deliveries by state and reason."""
+    row = _existing(db.session(), edition_id)
+    digests = db.session.scalar(select(func.count()).where(Digest.edition_id == edition_id))
+    outcomes = db.session.execute(
+        select(Delivery.state, Delivery.reason, func.count())
+        .where(Delivery.edition_id == edition_id)
+        .group_by(Delivery.state, Delivery.reason)
+    )
+    listed = [{"state": state, "reason": reason, "deliveries": number} for state, reason, number in outcomes]
+    return _plain(row) | {"digests": digests, "outcomes": listed}
+
+
+def pause(edition_id: int, *, reason: str, now: datetime) -> None:
+    """Hold an edition's deliveries until it is resumed. Repeating it changes nothing."""
+    with transaction() as session:
+        row = _existing(session, edition_id)
+        if row.paused_at is None:
+            row.paused_at, row.paused_reason = now, reason[:500]
+
+
+def resume(edition_id: int) -> None:
+    """Let a paused edition go on."""
+    with transaction() as session:
+        row = _existing(session, edition_id)
+        row.paused_at = row.paused_reason = None
+
+
+def _existing(session: Session, edition_id: int) -> Edition:
+    row = session.get(Edition, edition_id, populate_existing=True)
+    if row is None:
+        raise NotFound(what="edition", key=edition_id)
+    return row
+
+
+def _plain(row: Edition) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "frequency": row.frequency,
+        "slot_at": row.slot_at.isoformat(),
+        "opened_at": row.opened_at.isoformat(),
+        "compiled_at": row.compiled_at.isoformat() if row.compiled_at else None,
+        "paused_at": row.paused_at.isoformat() if row.paused_at else None,
+        "paused_reason": row.paused_reason,
+    }

@@ -1,0 +1,185 @@
+"""Why one person did, or did not, get one update: a walk by person, under a few indexed look-ups.
+
+The answer is a key (ANSWERS) with its facts; entry points and templates put it into words.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts_service.config import Settings
+from alerts_service.db import db
+from alerts_service.errors import NotFound
+from alerts_service.models import (
+    CoveredFrequency,
+    Delivery,
+    DeliveryState,
+    DigestUpdate,
+    Drop,
+    Edition,
+    Subscriber,
+    Subscription,
+    Topic,
+    Update,
+)
+from alerts_service.rules import addresses
+from alerts_service.rules.slots import Frequency
+from alerts_service.services import consents, matching, people, preferences, suppressing
+from alerts_service.services.matching import Candidate, Question
+
+ANSWERS = {
+    "sent": "It was sent.",
+    "pending": "It is on its way.",
+    "failed": "It was tried and failed; see the reply.",
+    "cancelled": "It was matched and then cancelled; see the reason.",
+    "dropped": "It was matched, then taken out before sending: it lapsed, was withdrawn, or the topic was left.",
+    "waiting": "It is owed and waits for the next slot.",
+    "paused": "It is held: the person has paused.",
+    "not_released": "The update has not been released.",
+    "withdrawn": "The update was withdrawn before it was owed.",
+    "expired": "The update expired, or its event was over, before it was owed.",
+    "unknown_address": "Nobody with this address has ever confirmed.",
+    "followed_later": "The topic was followed only after the release.",
+    "left_before": "The topic had been left before it could be sent.",
+    "not_followed": "None of its topics was followed.",
+    "not_owed": "It is not owed.",
+}
+
+
+def explain(address: str, update_id: int, *, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Return the answer with what it rests on: subscriptions, consent, editions, deliveries, suppression."""
+    session = db.session()
+    row = session.get(Update, update_id)
+    if row is None:
+        raise NotFound(what="update", key=update_id)
+    found = addresses.parse(address)
+    address_hash = people.hash_of(found.key, settings)
+    person = people.find(session, found)
+    suppression = suppressing.standing(session, address_hash)
+    subscriptions = _subscriptions(session, person, row) if person else []
+    deliveries = _deliveries(session, person, update_id) if person else []
+    answer = _answer(session, row, person, subscriptions, deliveries, now)
+    return {
+        "address": found.address,
+        "update": {"id": row.id, "title": row.title, "state": row.state, "release": row.seq},
+        "answer": answer,
+        "because": ANSWERS[answer],
+        "subscriptions": [_plain_subscription(*pair) for pair in subscriptions],
+        "deliveries": [_plain_delivery(*pair) for pair in deliveries],
+        "consents": [{"kind": c.kind, "at": c.at.isoformat()} for c in consents.history(session, address_hash)],
+        "suppression": suppression.reason if suppression else None,
+    }
+
+
+def _answer(
+    session: Session,
+    row: Update,
+    person: Subscriber | None,
+    subscriptions: list[tuple[Subscription, str]],
+    deliveries: list[tuple[Delivery, Edition]],
+    now: datetime,
+) -> str:
+    if person is None:
+        return "unknown_address"
+    given = next((d for d, _ in deliveries if d.state != DeliveryState.CANCELLED), None)
+    if given is not None:
+        return "pending" if given.state == DeliveryState.SENDING else given.state
+    if row.seq is None:
+        return "not_released"
+    if row.withdrawn_at is None and _is_owed(session, row, person, now):
+        return "waiting"
+    if deliveries:
+        return "cancelled"
+    return _unmatched(session, row, person, [subscription for subscription, _ in subscriptions], now)
+
+
+def _unmatched(
+    session: Session, row: Update, person: Subscriber, subscriptions: list[Subscription], now: datetime
+) -> str:
+    assert row.seq is not None
+    followed = [s for s in subscriptions if s.since_seq < row.seq]
+    if followed and _was_dropped(session, row, person):
+        return "dropped"
+    if row.withdrawn_at is not None:
+        return "withdrawn"
+    if row.lapses_at is not None and row.lapses_at <= now:
+        return "expired"
+    if not followed:
+        return "followed_later" if subscriptions else "not_followed"
+    if all(s.ended_at is not None for s in followed):
+        return "left_before"
+    return "paused" if preferences.is_away(person, now) else "not_owed"
+
+
+def _was_dropped(session: Session, row: Update, person: Subscriber) -> bool:
+    """Say whether an edition that gave the person something else had taken this update out of somebody's digest."""
+    query = (
+        select(Delivery.id)
+        .join(Edition, Edition.id == Delivery.edition_id)
+        .where(Delivery.subscriber_id == person.id, Edition.through_seq >= row.seq)
+        .where(select(Drop.digest_id).where(Drop.update_id == row.id).exists())
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _is_owed(session: Session, row: Update, person: Subscriber, now: datetime) -> bool:
+    assert row.seq is not None
+    candidate = Candidate(row.id, row.seq, row.urgent, frozenset(topic.id for topic in row.topics))
+    if row.lapses_at is not None and row.lapses_at <= now:
+        return False
+    covered = {c.frequency: c.covered_seq for c in session.scalars(select(CoveredFrequency))}
+    return any(
+        matching.owed(
+            session,
+            Question(frequency, covered[frequency], [candidate], person.id - 1, person.id, behind, now),
+        )
+        for frequency in Frequency
+        for behind in (False, True)
+    )
+
+
+def _subscriptions(session: Session, person: Subscriber, row: Update) -> list[tuple[Subscription, str]]:
+    query = (
+        select(Subscription, Topic.slug)
+        .join(Topic, Topic.id == Subscription.topic_id)
+        .where(Subscription.subscriber_id == person.id, Topic.id.in_([topic.id for topic in row.topics]))
+        .order_by(Subscription.started_at)
+    )
+    return [(subscription, slug) for subscription, slug in session.execute(query)]
+
+
+def _deliveries(session: Session, person: Subscriber, update_id: int) -> list[tuple[Delivery, Edition]]:
+    query = (
+        select(Delivery, Edition)
+        .join(Edition, Edition.id == Delivery.edition_id)
+        .join(DigestUpdate, DigestUpdate.digest_id == Delivery.digest_id)
+        .where(Delivery.subscriber_id == person.id, DigestUpdate.update_id == update_id)
+        .order_by(Delivery.id)
+    )
+    return [(delivery, edition) for delivery, edition in session.execute(query)]
+
+
+def _plain_subscription(row: Subscription, slug: str) -> dict[str, Any]:
+    return {
+        "topic": slug,
+        "frequency": row.frequency,
+        "followed_after_release": row.since_seq,
+        "started_at": row.started_at.isoformat(),
+        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+        "ended_reason": row.ended_reason,
+    }
+
+
+def _plain_delivery(row: Delivery, edition: Edition) -> dict[str, Any]:
+    return {
+        "edition": edition.id,
+        "frequency": edition.frequency,
+        "slot_at": edition.slot_at.isoformat(),
+        "state": row.state,
+        "reason": row.reason,
+        "reply": row.reply,
+        "attempts": row.attempts,
+        "sent_at": row.sent_at.isoformat() if row.sent_at else None,
+    }

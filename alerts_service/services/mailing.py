@@ -1,0 +1,173 @@
+"""From a claimed delivery to the words it says: reads what it is about and calls the mail layer."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from alerts_service.config import Settings
+from alerts_service.db import db
+from alerts_service.errors import NotFound
+from alerts_service.mail import compose
+from alerts_service.mail.encode import Words
+from alerts_service.mail.items import Item
+from alerts_service.models import (
+    Digest,
+    DigestUpdate,
+    Edition,
+    Fact,
+    MailKind,
+    SignUp,
+    Subscriber,
+    Topic,
+    Update,
+)
+from alerts_service.rules import tokens
+from alerts_service.rules.slots import Frequency
+from alerts_service.services import following
+from alerts_service.services.installing import MESSAGE_DOMAIN
+from alerts_service.services.outbox import Claimed
+
+
+def digest_words(digest_id: int, *, settings: Settings) -> Words:
+    """Compose a digest: the same words for all its recipients."""
+    session = db.session()
+    digest = session.get_one(Digest, digest_id)
+    edition = session.get_one(Edition, digest.edition_id)
+    assert settings.permanent_key, "checked at start"
+    return compose.digest(
+        digest_items(session, digest, settings),
+        frequency=edition.frequency,
+        locale=digest.locale,
+        digest_token=tokens.digest_token(settings.permanent_key, digest.id),
+        settings=settings,
+    )
+
+
+def digest_items(session: Session, digest: Digest, settings: Settings) -> list[Item]:
+    """Return the updates a digest holds, as its readers see them."""
+    query = (
+        select(Update)
+        .join(DigestUpdate, DigestUpdate.update_id == Update.id)
+        .where(DigestUpdate.digest_id == digest.id)
+        .options(selectinload(Update.topics))
+    )
+    return [item(session, row, digest.locale, settings) for row in session.scalars(query)]
+
+
+def item(session: Session, row: Update, locale: str, settings: Settings) -> Item:
+    """Return an update as mails and pages show it, in a language or, where it has no text in it, in English."""
+    earlier = session.get(Update, row.follow_up_of_id) if row.follow_up_of_id else None
+    return Item(
+        id=row.id,
+        kind=row.kind,
+        title=row.title_in(locale),
+        summary=row.summary_in(locale),
+        lang=locale if locale == "es" and row.title_es else "en",
+        page_url=f"{settings.base_url}/updates/{row.id}",
+        url=row.url,
+        topics=tuple(topic.title_in(locale) for topic in row.topics),
+        topic_positions=tuple(topic.position for topic in row.topics),
+        released_at=row.released_at or row.created_at,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        registration_url=row.registration_url,
+        credit=row.credit,
+        follow_up_of=earlier.title_in(locale) if earlier else None,
+        withdrawn=row.withdrawn_at is not None,
+    )
+
+
+def letter_words(delivery: Claimed, *, settings: Settings, now: datetime) -> Words:
+    """Compose a transactional mail from what its delivery row is about. Raises NotFound if that is gone."""
+    details = delivery.details or {}
+    locale = details.get("locale", settings.languages[0])
+    session = db.session()
+    if delivery.kind in {MailKind.CONFIRMATION, MailKind.ALREADY_SUBSCRIBED}:
+        return _confirmation(session, delivery.kind, details["sign_up"], locale, settings, now)
+    if delivery.kind == MailKind.WELCOME:
+        return _welcome(session, details["subscriber"], locale, settings, now)
+    return compose.preferences_link(subscriber_id=details.get("subscriber"), locale=locale, settings=settings, now=now)
+
+
+def _confirmation(
+    session: Session, kind: str, sign_up_id: int, locale: str, settings: Settings, now: datetime
+) -> Words:
+    sign_up = session.get(SignUp, sign_up_id)
+    if sign_up is None:
+        raise NotFound(what="sign-up", key=sign_up_id)
+    common: dict[str, Any] = {
+        "sign_up_id": sign_up.id,
+        "frequency": sign_up.frequency,
+        "locale": locale,
+        "settings": settings,
+        "now": now,
+        "expires_at": sign_up.expires_at,
+    }
+    query = select(Subscriber).where(Subscriber.address_hash == sign_up.address_hash)
+    subscriber = session.scalar(query) if kind == MailKind.ALREADY_SUBSCRIBED else None
+    if subscriber is None:
+        return compose.confirmation(topics=_titles(sign_up.topics, locale), **common)
+    followed = following.followed(session, subscriber)
+    new = [topic for topic in sign_up.topics if topic.id not in followed]
+    return compose.already_subscribed(
+        subscriber_id=subscriber.id,
+        following=_followed(session, subscriber, locale),
+        adding=_titles(new, locale),
+        **common,
+    )
+
+
+def _welcome(session: Session, subscriber_id: int, locale: str, settings: Settings, now: datetime) -> Words:
+    subscriber = session.get(Subscriber, subscriber_id)
+    if subscriber is None:
+        raise NotFound(what="subscriber", key=subscriber_id)
+    followed = _followed(session, subscriber, locale)
+    slots = {
+        frequency: settings.schedules[Frequency(frequency)].following(now, settings.timezone)
+        for _, frequency in followed
+    }
+    return compose.welcome(
+        subscriber_id=subscriber_id,
+        following=followed,
+        next_slots=slots,
+        locale=locale,
+        settings=settings,
+        now=now,
+    )
+
+
+def _followed(session: Session, subscriber: Subscriber, locale: str) -> list[tuple[str, str]]:
+    rows = following.followed(session, subscriber)
+    topics = session.scalars(select(Topic).where(Topic.id.in_(rows)).order_by(Topic.position))
+    return [(topic.title_in(locale), rows[topic.id].frequency) for topic in topics]
+
+
+def _titles(topics: Iterable[Topic], locale: str) -> list[str]:
+    return [topic.title_in(locale) for topic in topics]
+
+
+def message_id(delivery: Claimed, *, settings: Settings) -> str:
+    """Return the Message-ID of a delivery, the same at every try: see `message_id_of`."""
+    edition = db.session.get(Edition, delivery.edition_id) if delivery.edition_id else None
+    return message_id_of(
+        delivery.id, delivery.kind, delivery.address, edition, domain=message_domain(), settings=settings
+    )
+
+
+def message_id_of(
+    delivery_id: int, kind: str, address: str, edition: Edition | None, *, domain: str, settings: Settings
+) -> str:
+    """Return the Message-ID: a digest's is made of frequency, slot and address; a letter's of its row."""
+    assert settings.permanent_key, "checked at start"
+    parts: tuple[object, ...] = (kind, delivery_id)
+    if edition is not None:
+        parts = (edition.frequency, edition.slot_at.isoformat(), address.casefold())
+    return tokens.message_id(settings.permanent_key, domain, *parts)
+
+
+def message_domain() -> str:
+    """Return the right-hand side of every Message-ID, fixed when the installation was made."""
+    return db.session.get_one(Fact, MESSAGE_DOMAIN).value

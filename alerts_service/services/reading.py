@@ -1,0 +1,43 @@
+"""What the public pages read: one released update, and a digest as it was sent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerts_service.config import Settings
+from alerts_service.db import db
+from alerts_service.errors import LinkAltered, NotFound
+from alerts_service.mail.items import Item
+from alerts_service.models import Digest, Edition, Update
+from alerts_service.rules import tokens
+from alerts_service.services import mailing
+
+
+@dataclass(frozen=True)
+class DigestSeen:
+    """A digest as its readers got it: per content, nobody's own."""
+
+    items: list[Item]
+    frequency: str
+    locale: str
+    slot_at: datetime
+
+
+def update(update_id: int, locale: str, settings: Settings) -> Item:
+    """Return a released update, in a language. Raises NotFound where nothing of that number was released."""
+    session = db.session()
+    row = session.get(Update, update_id)
+    if row is None or row.released_at is None:
+        raise NotFound(what="update", key=update_id)
+    return mailing.item(session, row, locale, settings)
+
+
+def digest(token: str, settings: Settings) -> DigestSeen:
+    """Return the digest behind a “view in browser” link. Raises LinkAltered."""
+    assert settings.permanent_key, "checked at start"
+    session = db.session()
+    row = session.get(Digest, tokens.read_digest(settings.permanent_key, token))
+    if row is None:
+        raise LinkAltered
+    edition = session.get_one(Edition, row.edition_id)
+    items = mailing.digest_items(session, row, settings)
+    return DigestSeen(items, edition.frequency, row.locale, edition.slot_at)

@@ -1,0 +1,196 @@
+"""Settling: pending deliveries whose person or digest has changed since the compile.
+
+A lapsed digest (an update withdrawn, expired, its event over) is settled as a whole: its pending
+deliveries move to the reduced digest, or end cancelled where nothing is left. A person who left, paused or was
+suppressed is settled alone. All of it runs under the turnstile, so that no compile can be half-way
+through the same people. What an update loses here is counted in `drops`, which keeps its proof exact.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from alerts_service.db import is_postgresql, taking_turns, transaction
+from alerts_service.models import (
+    CatchUp,
+    Delivery,
+    DeliveryState,
+    Digest,
+    DigestUpdate,
+    Drop,
+    Subscriber,
+    Subscription,
+    Update,
+    UpdateTopic,
+)
+from alerts_service.services import digests, preferences, suppressing
+from alerts_service.services.digests import Content
+
+SUPPRESSED = "suppressed"
+PAUSED = "paused"
+LEFT = "left"
+WITHDRAWN = "withdrawn"
+EXPIRED = "expired"
+
+
+@taking_turns
+def settle(delivery_ids: Sequence[int], *, now: datetime) -> int:
+    """Settle the deliveries a claim passed over; return how many ended cancelled."""
+    with transaction(turn=True) as session:
+        rows = session.scalars(
+            select(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.PENDING)
+        ).all()
+        cancelled = 0
+        for digest_id in sorted({row.digest_id for row in rows if row.digest_id is not None}):
+            cancelled += _settle_digest(session, session.get_one(Digest, digest_id), now)
+        for row in rows:
+            if row.digest_id is None:
+                cancelled += _settle_letter(session, row)
+        for subscriber_id in sorted({row.subscriber_id for row in rows if row.subscriber_id is not None}):
+            cancelled += _settle_person(session, session.get_one(Subscriber, subscriber_id), now)
+        return cancelled
+
+
+def _settle_letter(session: Session, row: Delivery) -> int:
+    if row.address_hash is None or suppressing.standing(session, row.address_hash) is None:
+        return 0
+    row.state, row.reason = DeliveryState.CANCELLED, SUPPRESSED
+    return 1
+
+
+def _settle_digest(session: Session, digest: Digest, now: datetime) -> int:
+    if digest.recheck_at is None or digest.recheck_at > now:
+        return 0
+    updates = _updates_of(session, digest.id)
+    dropped = {row.id: _lapse(row) for row in updates if not _is_live(row, now)}
+    kept = frozenset(row.id for row in updates) - dropped.keys()
+    pending = (Delivery.digest_id == digest.id, Delivery.state == DeliveryState.PENDING)
+    if not dropped:
+        return 0
+    if not kept:
+        return _change(session, pending, {"state": DeliveryState.CANCELLED, "reason": min(dropped.values())})
+    reduced = digests.ensure(session, digest.edition_id, [Content(digest.locale, kept, 0)])[0]
+    moved = _change(session, pending, {"digest_id": reduced})
+    _count_drops(session, digest.id, dropped, moved)
+    return 0
+
+
+def _settle_person(session: Session, person: Subscriber, now: datetime) -> int:
+    """Look again at everything a person has pending; then the mark of the change can go."""
+    suppressed = suppressing.standing(session, person.address_hash) is not None
+    if person.narrowed_at is None and not suppressed:
+        return 0
+    away = preferences.is_away(person, now)
+    pending = session.scalars(
+        select(Delivery).where(
+            Delivery.subscriber_id == person.id,
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.digest_id.is_not(None),
+        )
+    ).all()
+    cancelled = 0
+    for row in pending:
+        if suppressed or away:
+            row.state, row.reason = DeliveryState.CANCELLED, SUPPRESSED if suppressed else PAUSED
+            cancelled += 1
+            if not suppressed:
+                _owe_again(session, person, _updates_of(session, row.digest_id or 0))
+        else:
+            cancelled += _narrow(session, person, row)
+    session.flush()
+    if not _is_sending(session, person):
+        person.narrowed_at = None
+    return cancelled
+
+
+def _narrow(session: Session, person: Subscriber, row: Delivery) -> int:
+    """Take out of one delivery what its person no longer follows."""
+    digest = session.get_one(Digest, row.digest_id)
+    updates = _updates_of(session, digest.id)
+    kept = frozenset(u.id for u in updates if _still_follows(session, person, u))
+    dropped = {u.id: LEFT for u in updates if u.id not in kept}
+    if not dropped:
+        return 0
+    if not kept:
+        row.state, row.reason = DeliveryState.CANCELLED, LEFT
+        return 1
+    row.digest_id = digests.ensure(session, digest.edition_id, [Content(digest.locale, kept, 0)])[0]
+    _count_drops(session, digest.id, dropped, 1)
+    return 0
+
+
+def _still_follows(session: Session, person: Subscriber, row: Update) -> bool:
+    query = (
+        select(Subscription.id)
+        .join(UpdateTopic, UpdateTopic.topic_id == Subscription.topic_id)
+        .where(
+            Subscription.subscriber_id == person.id,
+            Subscription.ended_at.is_(None),
+            Subscription.since_seq < row.seq,
+            UpdateTopic.update_id == row.id,
+        )
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _owe_again(session: Session, person: Subscriber, updates: Iterable[Update]) -> None:
+    """Lower every mark of a person so that the updates are found again; marks may only err low."""
+    mark = min(row.seq or 0 for row in updates) - 1
+    rows = session.scalars(
+        select(Subscription).where(Subscription.subscriber_id == person.id, Subscription.ended_at.is_(None))
+    )
+    values = [
+        {
+            "subscription_id": row.id,
+            "frequency": row.frequency,
+            "subscriber_id": person.id,
+            "from_seq": mark,
+        }
+        for row in rows
+    ]
+    if not values:
+        return
+    statement = (postgresql if is_postgresql() else sqlite).insert(CatchUp).values(values)
+    lower = statement.excluded.from_seq
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[CatchUp.subscription_id], set_={"from_seq": lower}, where=CatchUp.from_seq > lower
+        )
+    )
+
+
+def _is_sending(session: Session, person: Subscriber) -> bool:
+    query = select(Delivery.id).where(Delivery.subscriber_id == person.id, Delivery.state == DeliveryState.SENDING)
+    return session.scalar(query.limit(1)) is not None
+
+
+def _updates_of(session: Session, digest_id: int) -> list[Update]:
+    query = select(Update).join(DigestUpdate, DigestUpdate.update_id == Update.id)
+    return list(session.scalars(query.where(DigestUpdate.digest_id == digest_id)))
+
+
+def _is_live(row: Update, now: datetime) -> bool:
+    return row.withdrawn_at is None and (row.lapses_at is None or row.lapses_at > now)
+
+
+def _lapse(row: Update) -> str:
+    return WITHDRAWN if row.withdrawn_at is not None else EXPIRED
+
+
+def _change(session: Session, which: tuple[object, ...], values: dict[str, object]) -> int:
+    statement = update(Delivery).where(*which).values(**values)  # type: ignore[arg-type]
+    result = session.execute(statement.execution_options(synchronize_session="fetch"))
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def _count_drops(session: Session, digest_id: int, dropped: dict[int, str], recipients: int) -> None:
+    for update_id, reason in dropped.items():
+        row = session.get(Drop, (digest_id, update_id, reason))
+        if row is None:
+            session.add(Drop(digest_id=digest_id, update_id=update_id, reason=reason, recipients=recipients))
+        else:
+            row.recipients += recipients
+    session.flush()

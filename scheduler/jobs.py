@@ -1,0 +1,75 @@
+"""The table of jobs: id, trigger, function. Each reads the clock and calls one service.
+
+The timer is only an alarm clock: any job may run twice, late, on two machines or never; the next puts it right.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from flask import Flask
+
+from alerts_service.clock import utcnow
+from alerts_service.config import Settings
+from alerts_service.services import editions
+from scheduler import delivering
+
+log = structlog.get_logger()
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: what wakes it, and what it does."""
+
+    id: str
+    trigger: BaseTrigger
+    work: Callable[[Settings, Stop], None]
+
+
+def opening(settings: Settings, _stop: Stop) -> None:
+    """Release what is due, open the editions that are due, compile them."""
+    done = editions.open_due(settings=settings, now=utcnow())
+    if done.released or done.editions:
+        log.info("opened", released=done.released, editions=done.editions, deliveries=done.deliveries)
+
+
+def urgent(settings: Settings, stop: Stop) -> None:
+    """Open an immediate edition at once for an urgent update."""
+    if editions.urgent_is_waiting():
+        opening(settings, stop)
+
+
+def sending(settings: Settings, stop: Stop) -> None:
+    """Send what is due until nothing is left or the process is to end."""
+    counts = delivering.deliver(settings, utcnow, drain=True, stop=stop)
+    if counts != delivering.Counts():
+        log.info("delivered", **vars(counts))
+
+
+def table() -> list[Job]:
+    """Return every job of the scheduler."""
+    return [
+        Job("opening", CronTrigger(second=0, timezone="UTC"), opening),
+        Job("urgent", IntervalTrigger(seconds=3, timezone="UTC"), urgent),
+        Job("sending", IntervalTrigger(seconds=2, timezone="UTC"), sending),
+    ]
+
+
+def in_context(app: Flask, job: Job, stop: Stop) -> Callable[[], None]:
+    """Return a job as the timer calls it: in an application context, its failure logged, never fatal."""
+
+    def run() -> None:
+        if stop():
+            return
+        with app.app_context():
+            try:
+                job.work(app.extensions["alerts"], stop)
+            except Exception:
+                log.exception("job failed; the next run tries again", job=job.id)
+
+    return run

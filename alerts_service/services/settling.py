@@ -9,7 +9,7 @@ through the same people. What an update loses here is counted in `drops`, which 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -101,8 +101,12 @@ def _settle_person(session: Session, person: Subscriber, now: datetime) -> int:
         else:
             cancelled += _narrow(session, person, row)
     session.flush()
-    if not _is_sending(session, person):
+    busy_until = _busy_until(session, person)
+    if busy_until is None:
         person.narrowed_at = None
+    else:
+        # What is being sent may come back to the queue: keep the mark, and come again when it is known.
+        _defer(session, person, busy_until)
     return cancelled
 
 
@@ -162,9 +166,16 @@ def _owe_again(session: Session, person: Subscriber, updates: Iterable[Update]) 
     )
 
 
-def _is_sending(session: Session, person: Subscriber) -> bool:
-    query = select(Delivery.id).where(Delivery.subscriber_id == person.id, Delivery.state == DeliveryState.SENDING)
-    return session.scalar(query.limit(1)) is not None
+def _busy_until(session: Session, person: Subscriber) -> datetime | None:
+    """Return when the last lease on something being sent to a person ends."""
+    query = select(func.max(Delivery.lease_until)).where(
+        Delivery.subscriber_id == person.id, Delivery.state == DeliveryState.SENDING
+    )
+    return session.scalar(query)
+
+
+def _defer(session: Session, person: Subscriber, due_at: datetime) -> None:
+    _change(session, (Delivery.subscriber_id == person.id, Delivery.state == DeliveryState.PENDING), {"due_at": due_at})
 
 
 def _updates_of(session: Session, digest_id: int) -> list[Update]:

@@ -57,10 +57,11 @@ def schema_is_current() -> bool:
     """Say whether the database is at the newest migration."""
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    return current == ScriptDirectory.from_config(_alembic()).get_current_head()
+    return current == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
-def _alembic() -> Config:
+def alembic_config() -> Config:
+    """Return what Alembic needs to know; also for generating a new migration (CONTRIBUTING.md)."""
     alembic = Config()
     alembic.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
     alembic.set_main_option("path_separator", "os")
@@ -70,7 +71,7 @@ def _alembic() -> Config:
 def _upgrade() -> str:
     with _exclusive_connection() as connection:
         fresh = not inspect(connection).has_table("alembic_version")
-        alembic = _alembic()
+        alembic = alembic_config()
         alembic.attributes["connection"] = connection
         command.upgrade(alembic, "head")
     return "The database was created." if fresh else "The database is at this version's schema."

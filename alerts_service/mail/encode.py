@@ -36,7 +36,7 @@ _LONGEST_LINE = 998
 _BOUNDARY = "=_part_of_an_e-alert"
 _SENDER_ID_LENGTH = 15
 
-_VERBATIM = ("To", "Message-ID", "Date", "Feedback-ID", "References", "Content-Language")
+_VERBATIM = ("To", "Message-ID", "Date", "Feedback-ID")
 _LIST_HEADERS = ("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Help")
 _REGISTRY = HeaderRegistry()
 for _name in (*_VERBATIM, *_LIST_HEADERS):
@@ -199,7 +199,6 @@ def _headers(words: Words, settings: Settings, *, list_mail: bool, from_address:
     if settings.reply_to:
         yield "Reply-To", settings.reply_to
     yield "Auto-Submitted", "auto-generated"
-    yield "Content-Language", words.locale
     if list_mail:
         yield from _list_headers(words, settings)
 

@@ -109,9 +109,10 @@ class Relay:
     def send(self, sender: str, recipient: str, message: bytes) -> Reply:
         """Hand over one message and return the reply that decided its fate.
 
-        The message's lines end with CRLF and its dots are not yet doubled. `sender` and `recipient` are bare addresses. Raises RelayDown when the relay cannot be reached or
-        the connection breaks; `uncertain` is then true when that was after the final dot. A connection
-        kept since an earlier message that is found closed, or is closed at MAIL, is made anew, once.
+        The message's lines end with CRLF and its dots are not yet doubled; `sender` and `recipient` are
+        bare addresses. Raises RelayDown when the relay cannot be reached or the connection breaks;
+        `uncertain` is then true when that was after the final dot. A connection kept since an earlier
+        message that is found closed, or is closed at MAIL, is made anew, once.
         """
         try:
             session = self._begin(sender, recipient, len(message))
@@ -182,7 +183,7 @@ class Relay:
         session.wait(_AFTER_THE_FINAL_DOT)
         try:
             reply = _reply(Stage.DATA, *session.getreply())
-        except (smtplib.SMTPException, OSError, RelayDown) as error:
+        except (smtplib.SMTPException, OSError) as error:
             raise self._broken(error, uncertain=True) from None
         if reply.code not in _OK:
             raise _Refused(reply)
@@ -203,20 +204,28 @@ class Relay:
             self.close()
 
     def _connected(self) -> _Session:
-        address = self._address
         try:
-            session = _Session(address)
-            session.ehlo_or_helo_if_needed()
-            if address.scheme == "smtp+starttls":
-                session.starttls(context=ssl.create_default_context())
-                session.ehlo_or_helo_if_needed()
-            if address.user:
-                session.login(address.user, address.password)
+            session = _Session(self._address)
+            try:
+                self._introduce(session)
+            except BaseException:
+                session.close()
+                raise
         except smtplib.SMTPResponseException as error:
+            if error.smtp_code not in _REPLY_CODES:
+                raise self._broken(error) from None
             raise _Refused(_reply(Stage.CONNECT, error.smtp_code, _octets(error.smtp_error))) from None
         except (smtplib.SMTPException, OSError) as error:
             raise self._broken(error) from None
         return session
+
+    def _introduce(self, session: _Session) -> None:
+        session.ehlo_or_helo_if_needed()
+        if self._address.scheme == "smtp+starttls":
+            session.starttls(context=ssl.create_default_context())
+            session.ehlo_or_helo_if_needed()
+        if self._address.user:
+            session.login(self._address.user, self._address.password)
 
     def _broken(self, error: Exception, *, uncertain: bool = False) -> RelayDown:
         self.close()
@@ -225,7 +234,7 @@ class Relay:
 
 def _reply(stage: Stage, code: int, text: bytes) -> Reply:
     if code not in _REPLY_CODES:
-        raise RelayDown(reason="it answers with something that is no reply")
+        raise smtplib.SMTPException("the relay answers with something that is no reply")
     return Reply(stage, code, one_line(text.decode("utf-8", "replace"))[:_LONGEST_TEXT])
 
 

@@ -151,8 +151,9 @@ def test_a_digest_links_its_updates_ones_own_list_and_the_way_out(settings: Sett
 def test_a_long_digest_shows_twelve_and_links_the_rest(settings: Settings, make_item: Make):
     words = _digest([make_item(number) for number in range(19)], settings)
     assert words.subject.startswith("19 updates: ")
-    assert f"… and 7 more: https://alerts.example.org/digests/{'D' * 32}" in " ".join(words.text.split())
-    assert "… and 7 more" in words.html
+    text = " ".join(words.text.split())
+    assert f"and 7 more. Read all 19 updates in your browser: https://alerts.example.org/digests/{'D' * 32}" in text
+    assert "and 7 more." in words.html
     assert words.html.count("<h3") == 12
     assert " more" not in _digest([make_item(number) for number in range(12)], settings).text
 

@@ -77,6 +77,19 @@ db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 
 @contextmanager
+def reading() -> Iterator[Session]:
+    """Read in a transaction that ends with the block: before the network is used, none may stand open.
+
+    Objects read in it are expired at its end; take plain values out.
+    """
+    session: Session = db.session()
+    try:
+        yield session
+    finally:
+        session.rollback()
+
+
+@contextmanager
 def transaction(turn: bool = False) -> Iterator[Session]:
     """Run one use case in one writing transaction: commit at the end, roll back on any error.
 

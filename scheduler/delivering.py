@@ -62,6 +62,11 @@ class Sender:
         """The connection, made when the first message goes out."""
         return Relay(self.settings.smtp_url)
 
+    @cached_property
+    def domain(self) -> str:
+        """The right-hand side of every Message-ID."""
+        return mailing.message_domain()
+
     def now(self) -> datetime:
         """The moment at which things lapse: the rehearsal's, or the real one."""
         return self.rehearsal or self.clock()
@@ -183,7 +188,15 @@ class Sender:
         subscriber = delivery.subscriber_id or (delivery.details or {}).get("subscriber") or 0
         return self._stencil(delivery, clock).fill(
             address=delivery.address,
-            message_id=mailing.message_id(delivery, settings=settings),
+            message_id=mailing.message_id(
+                delivery_id=delivery.id,
+                kind=delivery.kind,
+                address=delivery.address,
+                frequency=delivery.frequency,
+                slot_at=delivery.slot_at,
+                domain=self.domain,
+                settings=settings,
+            ),
             date=clock,
             unsubscribe=tokens.unsubscribe_token(settings.permanent_key, subscriber, delivery.digest_id or 0),
             preferences=tokens.preferences_token(settings.secret_keys[0], subscriber, clock),

@@ -85,7 +85,15 @@ def _line(
     settings: Settings,
 ) -> dict[str, Any]:
     address = row.address or present or ""
-    key = mailing.message_id_of(row.id, row.kind, address, edition, domain=domain, settings=settings)
+    key = mailing.message_id(
+        delivery_id=row.id,
+        kind=row.kind,
+        address=address,
+        frequency=edition.frequency if edition else None,
+        slot_at=edition.slot_at if edition else None,
+        domain=domain,
+        settings=settings,
+    )
     return {
         "key": key,
         "address": address,

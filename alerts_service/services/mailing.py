@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from alerts_service.config import Settings
-from alerts_service.db import db
+from alerts_service.db import reading
 from alerts_service.errors import NotFound
 from alerts_service.mail import compose
 from alerts_service.mail.encode import Words
@@ -33,17 +33,17 @@ from alerts_service.services.outbox import Claimed
 
 def digest_words(digest_id: int, *, settings: Settings) -> Words:
     """Compose a digest: the same words for all its recipients."""
-    session = db.session()
-    digest = session.get_one(Digest, digest_id)
-    edition = session.get_one(Edition, digest.edition_id)
     assert settings.permanent_key, "checked at start"
-    return compose.digest(
-        digest_items(session, digest, settings),
-        frequency=edition.frequency,
-        locale=digest.locale,
-        digest_token=tokens.digest_token(settings.permanent_key, digest.id),
-        settings=settings,
-    )
+    with reading() as session:
+        digest = session.get_one(Digest, digest_id)
+        edition = session.get_one(Edition, digest.edition_id)
+        return compose.digest(
+            digest_items(session, digest, settings),
+            frequency=edition.frequency,
+            locale=digest.locale,
+            digest_token=tokens.digest_token(settings.permanent_key, digest.id),
+            settings=settings,
+        )
 
 
 def digest_items(session: Session, digest: Digest, settings: Settings) -> list[Item]:
@@ -84,11 +84,11 @@ def letter_words(delivery: Claimed, *, settings: Settings, now: datetime) -> Wor
     """Compose a transactional mail from what its delivery row is about. Raises NotFound if that is gone."""
     details = delivery.details or {}
     locale = details.get("locale", settings.languages[0])
-    session = db.session()
-    if delivery.kind in {MailKind.CONFIRMATION, MailKind.ALREADY_SUBSCRIBED}:
-        return _confirmation(session, delivery.kind, details["sign_up"], locale, settings, now)
-    if delivery.kind == MailKind.WELCOME:
-        return _welcome(session, details["subscriber"], locale, settings, now)
+    with reading() as session:
+        if delivery.kind in {MailKind.CONFIRMATION, MailKind.ALREADY_SUBSCRIBED}:
+            return _confirmation(session, delivery.kind, details["sign_up"], locale, settings, now)
+        if delivery.kind == MailKind.WELCOME:
+            return _welcome(session, details["subscriber"], locale, settings, now)
     return compose.preferences_link(subscriber_id=details.get("subscriber"), locale=locale, settings=settings, now=now)
 
 
@@ -149,25 +149,29 @@ def _titles(topics: Iterable[Topic], locale: str) -> list[str]:
     return [topic.title_in(locale) for topic in topics]
 
 
-def message_id(delivery: Claimed, *, settings: Settings) -> str:
-    """Return the Message-ID of a delivery, the same at every try: see `message_id_of`."""
-    edition = db.session.get(Edition, delivery.edition_id) if delivery.edition_id else None
-    return message_id_of(
-        delivery.id, delivery.kind, delivery.address, edition, domain=message_domain(), settings=settings
-    )
-
-
-def message_id_of(
-    delivery_id: int, kind: str, address: str, edition: Edition | None, *, domain: str, settings: Settings
+def message_id(
+    *,
+    delivery_id: int,
+    kind: str,
+    address: str,
+    frequency: str | None,
+    slot_at: datetime | None,
+    domain: str,
+    settings: Settings,
 ) -> str:
-    """Return the Message-ID: a digest's is made of frequency, slot and address; a letter's of its row."""
+    """Return the Message-ID of a delivery, the same at every try, without its angle brackets.
+
+    A digest's is made of frequency, slot and address, so that it can be found again in another copy of the
+    database; a letter's of its kind and row.
+    """
     assert settings.permanent_key, "checked at start"
     parts: tuple[object, ...] = (kind, delivery_id)
-    if edition is not None:
-        parts = (edition.frequency, edition.slot_at.isoformat(), address.casefold())
+    if frequency is not None and slot_at is not None:
+        parts = (frequency, slot_at.isoformat(), address.casefold())
     return tokens.message_id(settings.permanent_key, domain, *parts)
 
 
 def message_domain() -> str:
     """Return the right-hand side of every Message-ID, fixed when the installation was made."""
-    return db.session.get_one(Fact, MESSAGE_DOMAIN).value
+    with reading() as session:
+        return session.get_one(Fact, MESSAGE_DOMAIN).value

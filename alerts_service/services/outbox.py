@@ -35,6 +35,9 @@ class Claimed:
     details: dict[str, Any] | None
     attempts: int
     give_up_at: datetime | None
+    # Of its edition, where it has one.
+    frequency: str | None
+    slot_at: datetime | None
 
 
 @dataclass
@@ -167,9 +170,13 @@ def _take(session: Session, worker: str, ids: list[int], lease_until: datetime) 
         )
         .execution_options(synchronize_session=False)
     )
-    names = list(Claimed.__dataclass_fields__)
+    own = [_D[name] for name in Claimed.__dataclass_fields__ if name in _D]
     rows = session.execute(
-        select(*(_D[name] for name in names)).where(_D.id.in_(ids)).order_by(_D.lane, _D.due_at, _D.id)
+        select(*own, Edition.frequency, Edition.slot_at)
+        .select_from(Delivery)
+        .outerjoin(Edition, Edition.id == _D.edition_id)
+        .where(_D.id.in_(ids))
+        .order_by(_D.lane, _D.due_at, _D.id)
     )
     return [Claimed(**row) for row in rows.mappings()]
 

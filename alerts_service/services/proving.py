@@ -89,6 +89,6 @@ def _waiting(session: Session, row: Update, now: datetime) -> dict[str, int]:
             question.parameters,
         )
     rows = session.execute(text("SELECT frequency, count(*) FROM waiting GROUP BY frequency"))
-    numbers: dict[str, int] = dict(rows.tuples().all())
+    numbers: dict[str, int] = {row[0]: row[1] for row in rows}
     session.rollback()
     return {str(frequency): numbers[frequency] for frequency in Frequency if frequency in numbers}

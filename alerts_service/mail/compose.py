@@ -71,7 +71,8 @@ def already_subscribed(
     now: datetime,
     expires_at: datetime,
 ) -> Words:
-    """The mail to who signs up again: what they follow, and (with a sign-up) the topics to confirm."""
+    """The mail to who signs up again: what they follow, and the new topics to confirm where there are any."""
+    confirms = sign_up_id if adding else None
     return _words(
         "already_subscribed",
         locale,
@@ -81,8 +82,8 @@ def already_subscribed(
         frequency=frequency,
         expires_at=expires_at,
         preferences=links.preferences(subscriber_id, settings, now),
-        confirm=links.confirm(sign_up_id, settings, now) if sign_up_id is not None else "",
-        not_me=links.not_me(sign_up_id, settings, now) if sign_up_id is not None else "",
+        confirm=links.confirm(confirms, settings, now) if confirms is not None else "",
+        not_me=links.not_me(confirms, settings, now) if confirms is not None else "",
     )
 
 

@@ -261,6 +261,22 @@ def test_a_second_sign_up_says_what_is_followed_and_asks_for_the_new_topics(sett
         assert "/preferences/" in mails[kind].text
 
 
+def test_a_second_sign_up_for_nothing_new_asks_for_nothing(settings: Settings):
+    again = compose.already_subscribed(
+        sign_up_id=3,
+        following=FOLLOWING,
+        adding=[],
+        frequency="weekly",
+        subscriber_id=7,
+        locale="en",
+        settings=settings,
+        now=START,
+        expires_at=EXPIRES,
+    )
+    assert "/confirm/" not in again.text
+    assert again.subject == "You already get e-alerts from Resources for Integrated Care"
+
+
 def test_the_welcome_says_when_the_next_digest_comes_and_how_to_leave(settings: Settings, make_item: Make):
     text = " ".join(_every_mail(settings, make_item)["welcome"].text.split())
     assert "Next weekly e-alert: Monday, December 7, 2026, 7:00 a.m. Eastern Time (EST)" in text

@@ -114,11 +114,6 @@ def preferences_link(*, subscriber_id: int | None, locale: str, settings: Settin
     return _words("preferences_link", locale, settings, preferences=link, valid_for=tokens.LINK_LIFETIME.days)
 
 
-def goodbye(*, locale: str, settings: Settings, topics_left: Sequence[str]) -> Words:
-    """The last mail: what ended, and the way back."""
-    return _words("goodbye", locale, settings, topics_left=topics_left)
-
-
 def _words(kind: str, locale: str, settings: Settings, **values: object) -> Words:
     values |= {
         "name": settings.name,

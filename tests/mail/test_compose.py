@@ -80,7 +80,6 @@ def _every_mail(settings: Settings, make_item: Make) -> dict[str, Words]:
         ),
         "preferences": compose.preferences_link(subscriber_id=7, **plain),
         "unknown": compose.preferences_link(subscriber_id=None, **plain),
-        "goodbye": compose.goodbye(locale="en", settings=settings, topics_left=["Telehealth"]),
     }
 
 
@@ -194,7 +193,6 @@ def test_what_people_wrote_is_text_in_html_and_itself_in_text(settings: Settings
     item = make_item(title=risky, topics=(risky,), credit=risky, follow_up_of=risky, summary=risky)
     for words in (
         _digest([item], named),
-        compose.goodbye(locale="en", settings=named, topics_left=[risky]),
         compose.welcome(
             subscriber_id=1, following=[(risky, "daily")], next_slots={}, locale="en", settings=named, now=START
         ),

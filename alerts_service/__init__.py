@@ -1,23 +1,30 @@
 """The e-alert service: people, topics, updates, consent, editions and mail.
 
 `create_app()` is the composition root of the web; `create_core()` is the part of it that commands and the
-scheduler need: settings and database, no routes.
+scheduler need: settings and database, no routes. Both import what they compose when they are called, so
+that `alerts --help` and the filters load neither Flask nor the database.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flask import Flask
-from sqlalchemy.engine import make_url
+if TYPE_CHECKING:
+    from flask import Flask
 
-from alerts_service import config
-from alerts_service.config import Settings
-from alerts_service.db import db, prepare
+    from alerts_service.config import Settings
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 
 def create_core(settings: Settings | None = None) -> Flask:
     """Make the slim app: settings and database. Raises SettingsRefused with every error at once."""
+    from flask import Flask
+
+    from alerts_service import config
+    from alerts_service.db import db, prepare
+
     app = Flask("alerts_service", template_folder=str(TEMPLATES))
     settings = settings or config.load()
     app.extensions["alerts"] = settings
@@ -43,9 +50,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _located(url: str) -> str:
     """Make a relative SQLite path one below the working directory, and its folder exist."""
+    from sqlalchemy.engine import make_url
+
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         return url
     path = Path(parsed.database).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    return str(parsed.set(database=str(path)))
+    return parsed.set(database=str(path)).render_as_string(hide_password=False)

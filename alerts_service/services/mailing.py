@@ -46,6 +46,22 @@ def digest_words(digest_id: int, *, settings: Settings) -> Words:
         )
 
 
+def preview(update_id: int, *, locale: str, settings: Settings) -> Words:
+    """Compose the digest that one update alone would make. Raises NotFound."""
+    with reading() as session:
+        row = session.get(Update, update_id)
+        if row is None:
+            raise NotFound(what="update", key=update_id)
+        assert settings.permanent_key, "checked at start"
+        return compose.digest(
+            [item(session, row, locale, settings)],
+            frequency=Frequency.WEEKLY,
+            locale=locale,
+            digest_token=tokens.digest_token(settings.permanent_key, 0),
+            settings=settings,
+        )
+
+
 def digest_items(session: Session, digest: Digest, settings: Settings) -> list[Item]:
     """Return the updates a digest holds, as its readers see them."""
     query = (

@@ -1,0 +1,79 @@
+"""Commands about editions."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from alerts_service.cli.context import answer, json_option, now_option, pairs, present, with_app
+from alerts_service.clock import utcnow
+from alerts_service.config import Settings
+
+
+@click.command("open")
+@json_option
+@now_option
+@with_app
+def open_due(settings: Settings, as_json: bool, now: datetime | None) -> None:
+    """Release the updates that are due, open the editions that are due, and compile them: what the
+    scheduler does each minute. Safe to repeat."""
+    from alerts_service.services import editions
+
+    done = editions.open_due(settings=settings, now=present(now, settings))
+    answer(
+        vars(done),
+        as_json,
+        lambda d: [f"Released {d['released']}, opened {len(d['editions'])}, made {d['deliveries']} deliveries."],
+    )
+
+
+@click.command("list")
+@json_option
+@with_app
+def list_editions(_settings: Settings, as_json: bool) -> None:
+    """List the editions, newest first, with their deliveries by state."""
+    from alerts_service.services import editions
+
+    answer(editions.listing(), as_json, _lines)
+
+
+@click.command()
+@click.argument("edition", type=int)
+@json_option
+@with_app
+def show(_settings: Settings, edition: int, as_json: bool) -> None:
+    """Show one EDITION: its digests, and what became of its deliveries."""
+    from alerts_service.services import editions
+
+    answer(editions.show(edition), as_json, pairs)
+
+
+@click.command()
+@click.argument("edition", type=int)
+@click.option("--reason", default="by an operator", help="Why; kept with it.")
+@with_app
+def pause(_settings: Settings, edition: int, reason: str) -> None:
+    """Hold the deliveries of EDITION that have not been sent."""
+    from alerts_service.services import editions
+
+    editions.pause(edition, reason=reason, now=utcnow())
+    click.echo(f"Paused: edition {edition}")
+
+
+@click.command()
+@click.argument("edition", type=int)
+@with_app
+def resume(_settings: Settings, edition: int) -> None:
+    """Let a paused EDITION go on."""
+    from alerts_service.services import editions
+
+    editions.resume(edition)
+    click.echo(f"Resumed: edition {edition}")
+
+
+def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:
+    for row in rows:
+        states = ", ".join(f"{number} {state}" for state, number in row["deliveries"].items()) or "nothing to send"
+        held = "  PAUSED" if row["paused_at"] else ""
+        yield f"{row['id']:>6}  {row['frequency']:<9}  {row['slot_at']}  {states}{held}"

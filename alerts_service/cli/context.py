@@ -13,6 +13,7 @@ from flask import current_app, has_app_context
 from alerts_service import create_core
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
+from alerts_service.db import db
 from alerts_service.errors import AlertsError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,7 +32,11 @@ def with_app(command: F) -> F:
                 return command(current_app.extensions["alerts"], *args, **kwargs)
             app = create_core()
             with app.app_context():
-                return command(app.extensions["alerts"], *args, **kwargs)
+                try:
+                    return command(app.extensions["alerts"], *args, **kwargs)
+                finally:
+                    db.session.remove()
+                    db.engine.dispose()
         except AlertsError as error:
             raise Refusal(str(error)) from None
 

@@ -1,0 +1,40 @@
+"""Everything that speaks HTTP: the public pages and the health checks.
+
+A view reads the request, calls one service, answers. Public pages set no cookie and keep no session; the
+posts of people who came by a link are authorised by the link's token, so they need no CSRF token either.
+"""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from alerts_service.config import Settings
+from alerts_service.web import (
+    confirming,
+    errors,
+    headers,
+    health,
+    languages,
+    pages,
+    preferences,
+    reading,
+    signing_up,
+    unsubscribing,
+)
+
+LARGEST_BODY = 1024 * 1024
+
+
+def register(app: Flask) -> None:
+    """Hang the routes, the languages, the headers and the error pages on an app."""
+    settings: Settings = app.extensions["alerts"]
+    app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = headers.A_YEAR
+    proxies = settings.trusted_proxies
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+    languages.register(app, settings)
+    pages.register(app, settings)
+    headers.register(app, settings)
+    errors.register(app)
+    for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
+        app.register_blueprint(module.blueprint)

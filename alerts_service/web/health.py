@@ -1,0 +1,42 @@
+"""For machines: alive, able to serve, and what robots may look at."""
+
+from flask import Blueprint, Response, jsonify
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts_service.services import installing
+from alerts_service.web import pages
+
+blueprint = Blueprint("health", __name__)
+
+_ROBOTS = """User-agent: *
+Disallow: /confirm/
+Disallow: /digests/
+Disallow: /not-me/
+Disallow: /preferences
+Disallow: /unsubscribe/
+"""
+_NO_ROBOTS = "User-agent: *\nDisallow: /\n"
+
+
+@blueprint.get("/healthz")
+def alive() -> ResponseReturnValue:
+    """The process answers."""
+    return Response("ok\n", mimetype="text/plain")
+
+
+@blueprint.get("/readyz")
+def ready() -> ResponseReturnValue:
+    """The database can be reached and is at this version's schema; 503 otherwise."""
+    try:
+        current = installing.schema_is_current()
+    except SQLAlchemyError:
+        return jsonify(database="unreachable"), 503
+    return (jsonify(database="ok", schema="current"), 200) if current else (jsonify(schema="outdated"), 503)
+
+
+@blueprint.get("/robots.txt")
+def robots() -> ResponseReturnValue:
+    """What search engines may look at: outside production, nothing."""
+    text = _ROBOTS if pages.settings().mode == "production" else _NO_ROBOTS
+    return Response(text, mimetype="text/plain")

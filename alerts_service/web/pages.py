@@ -1,0 +1,84 @@
+"""What all pages share: the values that templates know, the consent sentence, and where a request came from."""
+
+import hashlib
+import ipaddress
+from email.utils import parseaddr
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask, current_app, render_template, request, url_for
+from flask_babel import get_locale
+
+from alerts_service.config import Settings
+from alerts_service.mail import links
+from alerts_service.mail.moments import event_times, moment
+from alerts_service.rules.markup import to_html
+
+_NETWORK_BITS = {4: 24, 6: 48}
+_LANGUAGE_NAMES = {"en": "English", "es": "Español"}
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Give templates the installation's words, links and formats."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        markdown=to_html,
+        moment=lambda at: moment(at, settings.timezone, language()),
+        event_times=lambda item: event_times(item.starts_at, item.ends_at, settings.timezone, language()),
+    )
+
+    @app.context_processor
+    def shared() -> dict[str, Any]:
+        return {
+            "settings": settings,
+            "contact": links.contact(settings),
+            "sender": parseaddr(settings.service_from)[1],
+            "language": language(),
+            "language_names": _LANGUAGE_NAMES,
+            "in_language": _in_language,
+            "stylesheet": _stylesheet(app),
+        }
+
+
+def settings() -> Settings:
+    """Return the settings of the app that answers."""
+    found = current_app.extensions["alerts"]
+    assert isinstance(found, Settings)
+    return found
+
+
+def language() -> str:
+    """Return the language of the page being made."""
+    return str(get_locale())
+
+
+def consent_wording() -> str:
+    """Return the sentence a person agrees to, as the page shows it."""
+    return render_template("pages/consent.txt").strip()
+
+
+def network() -> str:
+    """Return the network a request came from, not the host: /24 of IPv4, /48 of IPv6."""
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network(f"{address}/{_NETWORK_BITS[address.version]}", strict=False))
+
+
+def _in_language(code: str) -> str:
+    """Return the address of this page in another language."""
+    query = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
+    return f"{request.path}?{urlencode([*query, ('lang', code)])}"
+
+
+def _stylesheet(app: Flask) -> str:
+    assert app.static_folder
+    return url_for("static", filename="pages.css", v=_fingerprint(Path(app.static_folder) / "pages.css"))
+
+
+@cache
+def _fingerprint(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,95 @@
+"""The sign-up form, and the page that says: look in your inbox."""
+
+from dataclasses import dataclass, field
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from alerts_service.clock import utcnow
+from alerts_service.errors import Invalid, Refused
+from alerts_service.rules.slots import Frequency
+from alerts_service.services import catalogue, subscribing
+from alerts_service.services.subscribing import Asked
+from alerts_service.web import pages
+from alerts_service.web.languages import sentence, speak
+
+blueprint = Blueprint("signing_up", __name__)
+
+_LONGEST_SOURCE = 200
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form as it is shown: what was chosen, and what is wrong with it, by field."""
+
+    email: str = ""
+    topics: frozenset[str] = frozenset()
+    frequency: str = Frequency.WEEKLY
+    source: str = ""
+    errors: dict[str, list[str]] = field(default_factory=dict)
+
+
+@blueprint.get("/")
+def form() -> ResponseReturnValue:
+    """The form, with what the address preselects."""
+    asked = request.args
+    frequency = asked.get("frequency", "")
+    return _form(
+        Form(
+            topics=frozenset(" ".join(asked.getlist("topics")).split()),
+            frequency=frequency if frequency in set(Frequency) else Frequency.WEEKLY,
+            source=asked.get("source", "")[:_LONGEST_SOURCE],
+        )
+    )
+
+
+@blueprint.get("/subscribe")
+def form_moved() -> ResponseReturnValue:
+    """For those who reload the address of the form's answer."""
+    return redirect(url_for(".form"), 303)
+
+
+@blueprint.post("/subscribe")
+def subscribe() -> ResponseReturnValue:
+    """Take the form; the answer is the same for every well-formed address."""
+    given = request.form
+    speak(given.get("lang", ""))
+    asked = Asked(
+        address=given.get("email", ""),
+        topics=tuple(dict.fromkeys(given.getlist("topics"))),
+        frequency=given.get("frequency", ""),
+        locale=pages.language(),
+        source=given.get("source", ""),
+        page=url_for(".form"),
+        wording=pages.consent_wording(),
+        network=pages.network(),
+    )
+    try:
+        subscribing.ask(asked, settings=pages.settings(), now=utcnow())
+    except Invalid as invalid:
+        shown = Form(asked.address, frozenset(asked.topics), asked.frequency, asked.source, _by_field(invalid.errors))
+        return _form(shown), invalid.status
+    return redirect(url_for(".check_your_inbox", lang=asked.locale), 303)
+
+
+@blueprint.get("/check-your-inbox")
+def check_your_inbox() -> ResponseReturnValue:
+    """The same words for everybody."""
+    return render_template("pages/check_your_inbox.html")
+
+
+def _form(shown: Form) -> str:
+    return render_template(
+        "pages/sign_up.html",
+        form=shown,
+        categories=catalogue.choices(pages.language()),
+        frequencies=list(Frequency),
+        wording=pages.consent_wording(),
+    )
+
+
+def _by_field(errors: list[Refused]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for error in errors:
+        found.setdefault(error.field, []).append(sentence(error))
+    return found

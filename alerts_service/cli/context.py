@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -16,17 +16,18 @@ from alerts_service.config import Settings
 from alerts_service.db import db
 from alerts_service.errors import AlertsError
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def with_app(command: F) -> F:
-    """Run a command in an application context, with `settings` as its first argument.
+def with_app(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Run a command in an application context, with the settings as its first argument.
 
     What is refused becomes one line on stderr and exit code 1.
     """
 
     @functools.wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             if has_app_context():  # `flask --app wsgi …` has made it
                 return command(current_app.extensions["alerts"], *args, **kwargs)
@@ -40,7 +41,7 @@ def with_app(command: F) -> F:
         except AlertsError as error:
             raise Refusal(str(error)) from None
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper
 
 
 class Refusal(click.ClickException):

@@ -44,7 +44,7 @@ from alerts_service.rules.announcements import KINDS
 @json_option
 @now_option
 @with_app
-def add(settings: Settings, approve: bool, as_json: bool, now: datetime | None, **fields: Any) -> None:
+def add(settings: Settings, /, approve: bool, as_json: bool, now: datetime | None, **fields: Any) -> None:
     """Queue an update. Moments without an offset are in the service's time zone, event times in --zone.
 
     Warnings go to stderr and do not stop it. The last word printed is the update's id.

@@ -8,7 +8,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
-from alerts_service.db import db, taking_turns, transaction
+from alerts_service.db import db, reading, taking_turns, transaction
 from alerts_service.errors import NotFound
 from alerts_service.models import (
     CatchUp,
@@ -17,6 +17,7 @@ from alerts_service.models import (
     Digest,
     Edition,
     Subscriber,
+    Subscription,
     Turnstile,
     Update,
 )
@@ -53,6 +54,20 @@ def urgent_is_waiting() -> bool:
     found = bool(db.session.scalar(select(waiting)))
     db.session.rollback()
     return found
+
+
+def next_slots(*, settings: Settings, now: datetime) -> dict[Frequency, datetime]:
+    """Return, for every frequency that somebody follows, its next slot that no edition has been opened for."""
+    followed = select(Subscription.frequency).where(Subscription.ended_at.is_(None)).distinct()
+    last_slots = select(Edition.frequency, func.max(Edition.slot_at)).group_by(Edition.frequency)
+    with reading() as session:
+        last: dict[str, datetime] = {row[0]: row[1] for row in session.execute(last_slots)}
+        return {
+            Frequency(name): settings.schedules[Frequency(name)].following(
+                max(now, last.get(name, now)), settings.timezone
+            )
+            for name in session.scalars(followed)
+        }
 
 
 def _compile_all(now: datetime) -> int:

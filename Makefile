@@ -1,0 +1,54 @@
+# Executable documentation: what a newcomer, a contributor and CI run.
+PORT ?= 8000
+VENV := .venv/bin
+
+.DELETE_ON_ERROR:
+.PHONY: run test fast check lock translations clean
+
+run: .venv/.ready            ## a whole installation on this machine, with an inbox to look into
+	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
+
+test: .venv/.ready-to-test   ## everything: SQLite, PostgreSQL, SMTP, a browser
+	$(VENV)/pytest -n 2
+
+fast: .venv/.ready-to-test   ## the suite without its slow tests
+	$(VENV)/pytest -n 2 -m "not slow and not browser"
+
+check: .venv/.ready-to-test  ## format, lint, types, import contracts, templates, spelling
+	$(VENV)/ruff format --check
+	$(VENV)/ruff check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/djlint --check --lint --quiet templates
+	$(VENV)/codespell
+
+lock:                        ## exact versions with hashes, from the ranges of setup.cfg
+	uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo -o requirements.lock setup.cfg
+	uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo --extra test -c requirements.lock -o requirements-test.lock setup.cfg
+
+translations: .venv/.ready-to-test  ## collect the sentences of pages, mails and errors, and compile their translations
+	$(VENV)/pybabel -q extract -F alerts_service/translations/babel.cfg --no-location --omit-header --sort-output -o alerts_service/translations/messages.pot alerts_service templates
+	$(VENV)/pybabel -q update -i alerts_service/translations/messages.pot -d alerts_service/translations --no-fuzzy-matching --omit-header
+	$(VENV)/pybabel -q compile -d alerts_service/translations
+
+clean:                       ## the environment and the demo's data
+	rm -rf .venv instance
+
+.venv/.ready: requirements.lock setup.cfg
+	@$(MAKE_VENV)
+	@$(VENV)/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; echo "pip is missing: install Python's venv and pip (Debian: apt install python3-venv)"; exit 1; }
+	$(VENV)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+.venv/.ready-to-test: .venv/.ready requirements-test.lock
+	$(VENV)/python -m pip install --quiet --require-hashes -r requirements-test.lock
+	@touch $@
+
+# venv, else uv, else virtualenv, else one line; a half-made environment does not stay.
+define MAKE_VENV
+python3 -m venv --clear .venv 2>/dev/null \
+	|| { rm -rf .venv; uv venv --quiet --seed .venv 2>/dev/null; } \
+	|| { rm -rf .venv; python3 -m virtualenv --quiet .venv 2>/dev/null; } \
+	|| { rm -rf .venv; echo "No environment can be made: install Python's venv module (Debian: apt install python3-venv), uv or virtualenv."; exit 1; }
+endef

@@ -22,6 +22,7 @@ from alerts_service.errors import SettingsRefused
 from alerts_service.rules.slots import Frequency, Schedule
 
 DEMO_PORT = 8000
+DEMO_NAME = "Resources for Integrated Care"
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class _Environment:
 def _settings(env: _Environment) -> Settings:
     state_dir = env.get("ALERTS_STATE_DIR", Path, "instance/state")
     port = env.get("PORT", read.number(1, 65_000), str(DEMO_PORT)) or DEMO_PORT
-    from_address = env.get("ALERTS_FROM", read.mailbox, demo="E-alerts demo <alerts@alerts.example>")
+    from_address = env.get("ALERTS_FROM", read.mailbox, demo=f"{DEMO_NAME} <alerts@care.example>")
     texts = {frequency: env.get(name, str, default) for frequency, (name, default) in SCHEDULES.items()}
     # The demo's own inbox takes everything; any other relay only what the allow-list names.
     own_inbox = env.demo and not os.environ.get("ALERTS_SMTP_URL")
@@ -131,7 +132,7 @@ def _settings(env: _Environment) -> Settings:
         mail_allow=env.get("ALERTS_MAIL_ALLOW", read.patterns, "*" if own_inbox else ""),
         lease_seconds=env.get("ALERTS_LEASE_SECONDS", read.number(1, 86_400), "900"),
         retry_seconds=env.get("ALERTS_RETRY_SECONDS", read.number(1, 86_400), "300"),
-        name=env.get("ALERTS_NAME", read.line, "E-alerts"),
+        name=env.get("ALERTS_NAME", read.line, "E-alerts", demo=DEMO_NAME),
         postal_address=env.get("ALERTS_POSTAL_ADDRESS", read.line, demo="1 Example Street, Springfield, MD 21244"),
         contact_url=env.get("ALERTS_CONTACT_URL", read.optional(read.link), ""),
         privacy_url=env.get("ALERTS_PRIVACY_URL", read.optional(read.link), ""),

@@ -49,7 +49,9 @@ def release_and_open(settings: Settings, now: datetime) -> Released:
 def summary(done: dict[str, Any]) -> str:
     """Say what a press of the button did."""
     if done["deliveries"]:
-        return f"Released “{done['title']}”; {done['deliveries']} messages are on their way to the inbox."
+        number = done["deliveries"]
+        coming = "1 message is on its way" if number == 1 else f"{number} messages are on their way"
+        return f"Released “{done['title']}”; {coming} to the inbox."
     return f"Released “{done['title']}”. Nobody follows its topics yet: sign up on the site and confirm first."
 
 

@@ -28,7 +28,7 @@ from alerts_service.demo import examples
 
 KEPT = 500
 _PAGES = (
-    "default-src 'none'; style-src 'self'; frame-src 'self'; form-action 'self'; "
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'self'"
 )
 # The mail's own styles are inline; nothing else is let in, and nothing of it can run.

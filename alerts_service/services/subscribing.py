@@ -55,8 +55,9 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
     """
     with transaction() as session:
         choices = Choices(session, [])
-        address = choices.address(asked.address)
+        # In the order of the form, which is that of the error summary.
         topics, frequency = choices.topics(asked.topics), choices.frequency(asked.frequency)
+        address = choices.address(asked.address)
         choices.text("source", asked.source, _LONGEST_TEXT)
         choices.check()
         address_hash = people.hash_of(address.key, settings)

@@ -18,6 +18,7 @@ from alerts_service.cli.context import (
     present,
     with_app,
 )
+from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.rules.announcements import KINDS
 
@@ -101,7 +102,9 @@ def list_updates(_settings: Settings, state: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("update", type=int)
-@click.option("--as", "form", type=click.Choice(["html", "text"]), help="The digest it would make alone, in this form.")
+@click.option(
+    "--as", "form", type=click.Choice(["html", "text", "eml"]), help="The digest it would make alone, in this form."
+)
 @click.option("--lang", help="In this language; the service's first, if not given.")
 @json_option
 @with_app
@@ -114,7 +117,10 @@ def show(settings: Settings, update: int, form: str | None, lang: str | None, as
         return
     locale = lang if lang in settings.languages else settings.languages[0]
     words = mailing.preview(update, locale=locale, settings=settings)
-    click.echo(words.html if form == "html" else words.text)
+    if form == "eml":
+        click.echo(mailing.sample(words, settings=settings, now=utcnow()), nl=False)
+    else:
+        click.echo(words.html if form == "html" else words.text)
 
 
 @click.command()

@@ -11,7 +11,7 @@ from alerts_service.config import Settings
 from alerts_service.db import reading
 from alerts_service.errors import NotFound
 from alerts_service.mail import compose
-from alerts_service.mail.encode import Words
+from alerts_service.mail.encode import PREFERENCES, UNSUBSCRIBE, Words, stencil
 from alerts_service.mail.items import Item
 from alerts_service.models import (
     Digest,
@@ -60,6 +60,18 @@ def preview(update_id: int, *, locale: str, settings: Settings) -> Words:
             digest_token=tokens.digest_token(settings.permanent_key, 0),
             settings=settings,
         )
+
+
+def sample(words: Words, *, settings: Settings, now: datetime) -> bytes:
+    """Return a mail as bytes, addressed to nobody real and with links that lead nowhere."""
+    made = stencil(words, settings=settings, list_mail=True, from_address=settings.from_address)
+    return made.fill(
+        address="reader@example.org",
+        message_id=f"sample@{settings.mail_domain}",
+        date=now,
+        unsubscribe="x" * len(UNSUBSCRIBE),
+        preferences="x" * len(PREFERENCES),
+    )
 
 
 def digest_items(session: Session, digest: Digest, settings: Settings) -> list[Item]:

@@ -8,7 +8,7 @@ verifies (SHA-256 over canonical JSON).
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 GENESIS = "0" * 64
@@ -39,7 +39,7 @@ def link_hash(
         "previous": previous,
         "number": number,
         "kind": kind,
-        "at": at.isoformat(),
+        "at": at.astimezone(UTC).isoformat(),
         "wording": wording,
         "facts": dict(facts),
         "personal": digest,

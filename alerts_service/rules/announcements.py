@@ -1,5 +1,6 @@
 """What makes an update fit to be queued: refusals and warnings, before anything is written."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,9 +94,14 @@ def _text_problems(new: NewUpdate) -> list[str]:
         if len(text) > most or not text.isprintable():
             found.append(f"The {name} must be one line of at most {most} characters.")
     for name, text in (("summary", new.summary), ("Spanish summary", new.summary_es or "")):
-        if len(text) > SUMMARY_LENGTH or "\x00" in text:
+        if len(text) > SUMMARY_LENGTH or not _storable(text):
             found.append(f"The {name} must be text of at most {SUMMARY_LENGTH} characters.")
     return found
+
+
+def _storable(text: str) -> bool:
+    """PostgreSQL takes no NUL; a lone surrogate (bytes on the command line that are no UTF-8) goes nowhere."""
+    return not re.search("[\x00\ud800-\udfff]", text)
 
 
 def _time_problems(new: NewUpdate) -> list[str]:

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Callable
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from environs import ValidationError
@@ -77,8 +77,8 @@ def database_url(text: str) -> str:
 
 def base_url(text: str) -> str:
     """The public address: https, or http where the host is loopback; without a final slash."""
-    url = urlsplit(text)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
+    url = _split(text)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.query or url.fragment:
         raise ValidationError(f"“{text}” is not an address like https://alerts.example.org.")
     if url.scheme == "http" and not is_loopback(url.hostname):
         raise ValidationError("must be https, unless its host is this machine (127.0.0.1 or localhost).")
@@ -95,7 +95,7 @@ def is_loopback(host: str) -> bool:
 
 def smtp_url(text: str) -> str:
     """The relay's address."""
-    url = urlsplit(text)
+    url = _split(text)
     if url.scheme not in SMTP_SCHEMES or not url.hostname:
         raise ValidationError(f"must look like smtp://host:port; the schemes are {', '.join(SMTP_SCHEMES)}.")
     return text
@@ -105,9 +105,27 @@ def mailbox(text: str) -> str:
     """A mailbox such as `Name <local@domain>` (RFC 5322, 3.4)."""
     address = parseaddr(text)[1]
     local, _, domain = address.rpartition("@")
-    if not local or "." not in domain or not text.isprintable() or not address.isascii():
+    alone = text == address or text.endswith(f"<{address}>")
+    labels = domain.split(".")
+    if not (alone and local and len(labels) > 1 and all(labels) and text.isprintable() and _is_plain(address)):
         raise ValidationError(f"“{text}” is not a mailbox like Name <name@example.org>.")
     return text
+
+
+def _is_plain(address: str) -> bool:
+    return address.isascii() and " " not in address
+
+
+def _split(text: str) -> SplitResult:
+    """Split a URL; one that cannot be split, or whose port is none, is refused."""
+    try:
+        url = urlsplit(text)
+        if url.port != 0 and " " not in text:
+            return url
+    except ValueError:
+        pass
+    # Not shown: a relay's address may hold a password.
+    raise ValidationError("is not a whole address: look at its host and port.")
 
 
 def patterns(text: str) -> tuple[str, ...]:
@@ -117,7 +135,7 @@ def patterns(text: str) -> tuple[str, ...]:
 
 def link(text: str) -> str:
     """A web or mailto address."""
-    url = urlsplit(text)
+    url = _split(text)
     if not ((url.scheme in {"http", "https"} and url.hostname) or (url.scheme == "mailto" and "@" in url.path)):
         raise ValidationError(f"“{text}” is not a web or mailto: address.")
     return text

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from alerts_service.cli.context import Refusal, answer, json_option, now_option, present, with_app
+from alerts_service.cli.context import Refusal, answer, json_option, now_option, present, with_app, with_bare_app
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.rules.slots import Frequency
@@ -15,7 +15,7 @@ from alerts_service.rules.slots import Frequency
 
 @click.command(short_help="Create or upgrade the database.")
 @click.option("--catalogue", metavar="FILE|none", help="Load this catalogue, or none, instead of the default one.")
-@with_app
+@with_bare_app
 def init(settings: Settings, catalogue: str | None) -> None:
     """Create or upgrade the database, make the permanent key where there is none, and load the default
     catalogue where there is no topic. Safe to repeat."""
@@ -32,7 +32,7 @@ def init(settings: Settings, catalogue: str | None) -> None:
 @click.command()
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where to listen.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64), help="Processes.")
-@with_app
+@with_bare_app
 def serve(settings: Settings, bind: str, workers: int) -> NoReturn:
     """Run the site. It refuses to start on an older schema; put a web server that speaks TLS in front."""
     from alerts_service.services import installing
@@ -47,7 +47,11 @@ def serve(settings: Settings, bind: str, workers: int) -> NoReturn:
 @click.command("demo-data")
 @click.option("--subscribers", required=True, type=click.IntRange(1, 100_000_000), metavar="N", help="How many people.")
 @click.option("--updates", default=0, type=click.IntRange(0, 10_000), metavar="M", help="How many released updates.")
-@click.option("--frequency", type=click.Choice(list(Frequency)), help="One frequency for all, instead of a mixture.")
+@click.option(
+    "--frequency",
+    type=click.Choice([frequency.value for frequency in Frequency]),
+    help="One frequency for all, instead of a mixture.",
+)
 @click.option("--seed", default=1, show_default=True, help="The same seed makes the same data.")
 @json_option
 @now_option

@@ -38,4 +38,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from scheduler.commands import scheduler
+
+    scheduler(prog_name="python -m scheduler")

@@ -127,6 +127,10 @@ class SchemaOutdated(AlertsError):
     """The database is not at this version's schema. Run: alerts init"""
 
 
+class DatabaseUnusable(AlertsError):
+    """The database cannot be used: {reason}"""
+
+
 class KeyMismatch(AlertsError):
     """The permanent key is not the one this database was made with. Give back the old key
     (ALERTS_PERMANENT_KEY, or permanent.key in ALERTS_STATE_DIR): links and suppressions depend on it."""

@@ -4,13 +4,13 @@ from datetime import datetime
 
 import click
 
-from alerts_service.cli.context import answer, in_zone, json_option, now_option, with_app
+from alerts_service.cli.context import answer, in_zone, json_option, now_option, with_app, with_bare_app
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 
 
 @click.command()
-@with_app
+@with_bare_app
 def scheduler(_settings: Settings) -> None:
     """Run the process that opens editions and sends mail, until SIGTERM or Ctrl-C."""
     from scheduler import __main__ as process

@@ -8,13 +8,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
-from flask import current_app, has_app_context
+from flask import Flask, current_app, has_app_context
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from alerts_service import create_core
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.db import db
-from alerts_service.errors import AlertsError
+from alerts_service.errors import AlertsError, DatabaseUnusable
+from alerts_service.services import installing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,25 +25,50 @@ R = TypeVar("R")
 def with_app(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
     """Run a command in an application context, with the settings as its first argument.
 
-    What is refused becomes one line on stderr and exit code 1.
+    What is refused becomes one line on stderr and exit code 1; so does a start with another permanent key.
     """
+    return with_bare_app(_checked(command))
+
+
+def with_bare_app(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """As `with_app`, for commands that make the installation, or check more of it themselves."""
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             if has_app_context():  # `flask --app wsgi …` has made it
                 return command(current_app.extensions["alerts"], *args, **kwargs)
-            app = create_core()
-            with app.app_context():
+            with _core().app_context():
                 try:
-                    return command(app.extensions["alerts"], *args, **kwargs)
+                    return command(current_app.extensions["alerts"], *args, **kwargs)
+                except DBAPIError:
+                    installing.check_schema()  # most likely why: say how to mend it
+                    raise
                 finally:
                     db.session.remove()
                     db.engine.dispose()
         except AlertsError as error:
             raise Refusal(str(error)) from None
+        except OperationalError as error:
+            raise Refusal(str(DatabaseUnusable(reason=" ".join(str(error.orig).split())))) from None
 
     return wrapper
+
+
+def _checked(command: Callable[Concatenate[Settings, P], R]) -> Callable[Concatenate[Settings, P], R]:
+    @functools.wraps(command)
+    def wrapper(settings: Settings, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        installing.check_key(settings)
+        return command(settings, *args, **kwargs)
+
+    return wrapper
+
+
+def _core() -> Flask:
+    try:
+        return create_core()
+    except OSError as error:  # the folder of the database, or of the permanent key
+        raise Refusal(str(error)) from None
 
 
 class Refusal(click.ClickException):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from alerts_service.cli.context import Refusal, answer, json_option, with_app
+from alerts_service.cli.context import Refusal, answer, json_option, with_app, with_bare_app
 from alerts_service.clock import utcnow
 from alerts_service.config import DEMO_PORT, Settings
 from alerts_service.demo import examples, processes
@@ -52,7 +52,7 @@ def _release(settings: Settings, as_json: bool) -> None:
     answer(vars(examples.release_and_open(settings, utcnow())), as_json, lambda done: [examples.summary(done)])
 
 
-@with_app
+@with_bare_app
 def _prepare(settings: Settings) -> None:
     from alerts_service.services import installing
 

@@ -1,14 +1,14 @@
-"""Making and checking an installation: schema, permanent key, catalogue, release count."""
+"""Making and checking an installation: schema, permanent key, catalogue, release count.
+
+Alembic is imported where it is used: every command checks the key, and few need the migrations.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,9 @@ from alerts_service.models import CoveredFrequency, Fact, Topic, Turnstile
 from alerts_service.rules import tokens
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import catalogue
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 KEY_FINGERPRINT = "permanent_key_fingerprint"
 MESSAGE_DOMAIN = "message_domain"
@@ -40,13 +43,25 @@ def init(settings: Settings, *, catalogue_file: str | None = None, now: datetime
         empty = session.scalar(select(Topic.id).limit(1)) is None
     if empty and catalogue_file != "none":
         done.append(_load_catalogue(catalogue_file))
+    elif catalogue_file not in {None, "none"}:
+        done.append(f"There are topics already. To add to them: alerts topics load {catalogue_file}")
     return done
 
 
 def check(settings: Settings) -> None:
     """Refuse a start on an older schema (SchemaOutdated) or with another permanent key (KeyMismatch)."""
+    check_schema()
+    check_key(settings)
+
+
+def check_schema() -> None:
+    """Refuse an older schema."""
     if not schema_is_current():
         raise SchemaOutdated
+
+
+def check_key(settings: Settings) -> None:
+    """Refuse another permanent key than the one the database was made with: links and hashes rest on it."""
     kept = db.session.get(Fact, KEY_FINGERPRINT)
     if kept is None or not settings.permanent_key or kept.value != tokens.fingerprint(settings.permanent_key):
         raise KeyMismatch
@@ -55,13 +70,18 @@ def check(settings: Settings) -> None:
 
 def schema_is_current() -> bool:
     """Say whether the database is at the newest migration."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return current == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
-def alembic_config() -> Config:
+def alembic_config() -> "Config":
     """Return what Alembic needs to know; also for generating a new migration (CONTRIBUTING.md)."""
+    from alembic.config import Config
+
     alembic = Config()
     alembic.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
     alembic.set_main_option("path_separator", "os")
@@ -69,6 +89,8 @@ def alembic_config() -> Config:
 
 
 def _upgrade() -> str:
+    from alembic import command
+
     with _exclusive_connection() as connection:
         fresh = not inspect(connection).has_table("alembic_version")
         alembic = alembic_config()
@@ -103,5 +125,5 @@ def _start_frequencies(session: Session, settings: Settings, now: datetime) -> N
 
 def _load_catalogue(file: str | None) -> str:
     path = Path(file) if file else Path(__file__).with_name("default_catalogue.yaml")
-    loaded = catalogue.load(path.read_text(encoding="utf-8"), kind="csv" if path.suffix == ".csv" else "yaml")
+    loaded = catalogue.load(path.read_text(encoding="utf-8"), kind="csv" if path.suffix.lower() == ".csv" else "yaml")
     return f"The catalogue was loaded: {loaded.added} topics."

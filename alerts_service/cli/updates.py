@@ -31,7 +31,7 @@ from alerts_service.rules.announcements import KINDS
 @click.option("--title-es", help="The title in Spanish.")
 @click.option("--summary-es", metavar="MARKDOWN", help="The summary in Spanish.")
 @click.option("--url", help="Where to read more.")
-@click.option("--kind", type=click.Choice(KINDS), default="news", show_default=True)
+@click.option("--kind", type=click.Choice(KINDS), default="news", show_default=True, help="What it is.")
 @click.option("--urgent", is_flag=True, help="Send at once, to all frequencies.")
 @click.option("--release-at", type=Moment(), metavar="ISO", help="Not before this moment.")
 @click.option("--expires-at", type=Moment(), metavar="ISO", help="Not after this moment.")
@@ -84,7 +84,11 @@ def _with_moments(fields: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 
 
 @click.command("list")
-@click.option("--state", type=click.Choice(["draft", "submitted", "approved", "released", "withdrawn"]))
+@click.option(
+    "--state",
+    type=click.Choice(["draft", "submitted", "approved", "released", "withdrawn"]),
+    help="Only those in this state.",
+)
 @json_option
 @with_app
 def list_updates(_settings: Settings, state: str | None, as_json: bool) -> None:
@@ -105,7 +109,7 @@ def list_updates(_settings: Settings, state: str | None, as_json: bool) -> None:
 @click.option(
     "--as", "form", type=click.Choice(["html", "text", "eml"]), help="The digest it would make alone, in this form."
 )
-@click.option("--lang", help="In this language; the service's first, if not given.")
+@click.option("--lang", metavar="CODE", help="With --as, the language, such as es; the service's first if not given.")
 @json_option
 @with_app
 def show(settings: Settings, update: int, form: str | None, lang: str | None, as_json: bool) -> None:
@@ -115,7 +119,9 @@ def show(settings: Settings, update: int, form: str | None, lang: str | None, as
     if form is None:
         answer(publishing.show(update), as_json, pairs)
         return
-    locale = lang if lang in settings.languages else settings.languages[0]
+    locale = lang or settings.languages[0]
+    if locale not in settings.languages:
+        raise click.BadParameter(f"“{lang}” is not one of {', '.join(settings.languages)}.", param_hint="--lang")
     words = mailing.preview(update, locale=locale, settings=settings)
     if form == "eml":
         click.echo(mailing.sample(words, settings=settings, now=utcnow()), nl=False)

@@ -1,8 +1,11 @@
 """The commands `alerts scheduler` and `alerts deliver`."""
 
+import sys
 from datetime import datetime
+from typing import Any
 
 import click
+import structlog
 
 from alerts_service.cli.context import answer, in_zone, json_option, now_option, with_app, with_bare_app
 from alerts_service.clock import utcnow
@@ -15,6 +18,7 @@ def scheduler(_settings: Settings) -> None:
     """Run the process that opens editions and sends mail, until SIGTERM or Ctrl-C."""
     from scheduler import __main__ as process
 
+    _log_to_stderr()
     process.main()
 
 
@@ -27,6 +31,7 @@ def deliver(settings: Settings, drain: bool, as_json: bool, now: datetime | None
     """Send what is due, lane by lane: one batch, or with --drain all of it. Prints what became of it."""
     from scheduler import delivering
 
+    _log_to_stderr()
     rehearsal = in_zone(now, settings.timezone)
     counts = delivering.deliver(settings, utcnow, drain=drain, rehearsal=rehearsal)
     answer(
@@ -34,3 +39,12 @@ def deliver(settings: Settings, drain: bool, as_json: bool, now: datetime | None
         as_json,
         lambda d: [", ".join(f"{d[name]} {name}" for name in ("sent", "retrying", "failed", "cancelled"))],
     )
+
+
+def _log_to_stderr() -> None:
+    """Keep stdout for answers. The stream is looked up at each line, as structlog's own factory does not."""
+
+    def factory(*_: Any) -> Any:
+        return structlog.PrintLogger(sys.stderr)
+
+    structlog.configure(logger_factory=factory)

@@ -13,7 +13,7 @@ def address() -> None:
     """Read one address from standard input; print {"ok": true, "normalized"} or {"ok": false, "reason"}."""
     from alerts_service.rules import addresses
 
-    text = _standard_input().removesuffix("\n").removesuffix("\r")
+    text = _standard_input().removesuffix("\n")
     try:
         found = addresses.parse(text)
     except AlertsError as error:

@@ -30,6 +30,8 @@ def parse(text: str) -> Address:
     """Read one address. Raises AddressMissing or AddressRefused with the reason in words."""
     if not text.strip():
         raise AddressMissing
+    if "\ufffd" in text:  # what a decoder leaves of bytes that are no text
+        raise AddressRefused(reason="It holds characters that cannot be read.")
     try:
         found = validate_email(text.strip(" "), check_deliverability=False, allow_smtputf8=True)
     except EmailNotValidError as error:

@@ -100,7 +100,7 @@ def change(
             subscriber.locale = locale
         if changed:
             subscriber.ended_at = subscriber.ended_reason = None
-            _record(session, subscriber, "changed", changed, Origin(page, "", locale, network), now)
+            _record(session, subscriber, "changed", changed, Origin(page, "", subscriber.locale, network), now)
 
 
 def pause(token: str, *, until: datetime | None, settings: Settings, now: datetime) -> None:

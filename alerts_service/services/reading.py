@@ -11,6 +11,8 @@ from alerts_service.models import Digest, Edition, Update
 from alerts_service.rules import tokens
 from alerts_service.services import mailing
 
+_LARGEST_ID = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class DigestSeen:
@@ -25,7 +27,7 @@ class DigestSeen:
 def update(update_id: int, locale: str, settings: Settings) -> Item:
     """Return a released update, in a language. Raises NotFound where nothing of that number was released."""
     session = db.session()
-    row = session.get(Update, update_id)
+    row = session.get(Update, update_id) if update_id <= _LARGEST_ID else None
     if row is None or row.released_at is None:
         raise NotFound(what="update", key=update_id)
     return mailing.item(session, row, locale, settings)

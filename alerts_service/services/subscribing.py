@@ -19,7 +19,7 @@ from alerts_service.services.consents import Origin
 
 MAILS_A_DAY = 3
 NOT_ME = "not me"
-_LONGEST_TEXT = 200
+LONGEST_SOURCE = 200
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class SignUpSeen:
     frequency: str
     locale: str
     confirmed: bool
+    # Confirmed, and the person has left since.
+    left: bool
 
 
 def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
@@ -58,7 +60,7 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
         # In the order of the form, which is that of the error summary.
         topics, frequency = choices.topics(asked.topics), choices.frequency(asked.frequency)
         address = choices.address(asked.address)
-        choices.text("source", asked.source, _LONGEST_TEXT)
+        choices.text("source", asked.source, LONGEST_SOURCE)
         choices.check()
         address_hash = people.hash_of(address.key, settings)
         people.take_turn(session, address_hash)
@@ -84,12 +86,14 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
 
 def look(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:
     """Return what a confirmation link would confirm; changes nothing. Raises LinkAltered, LinkExpired."""
-    return _seen(_waiting(db.session(), tokens.read_confirm(settings.secret_keys, token, now), now))
+    session = db.session()
+    return _seen(session, _waiting(session, tokens.read_confirm(settings.secret_keys, token, now), now))
 
 
 def look_not_me(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:
     """Return what a “not me” link would end; changes nothing. Raises LinkAltered, LinkExpired."""
-    return _seen(_existing(db.session(), tokens.read_not_me(settings.secret_keys, token, now)))
+    session = db.session()
+    return _seen(session, _existing(session, tokens.read_not_me(settings.secret_keys, token, now)))
 
 
 def confirm(token: str, *, wording: str, page: str, network: str, settings: Settings, now: datetime) -> SignUpSeen:
@@ -103,7 +107,7 @@ def confirm(token: str, *, wording: str, page: str, network: str, settings: Sett
             _record(session, sign_up, "confirmed", Origin(page, wording, sign_up.locale, network), now)
             suppressing.lift_by_confirmation(session, sign_up.address_hash, now)
             _subscribe(session, sign_up, now)
-        return _seen(sign_up)
+        return _seen(session, sign_up)
 
 
 def not_me(token: str, *, settings: Settings, now: datetime) -> None:
@@ -140,9 +144,17 @@ def _waiting(session: Session, sign_up_id: int, now: datetime) -> SignUp:
     return sign_up
 
 
-def _seen(sign_up: SignUp) -> SignUpSeen:
-    titles = [topic.title_in(sign_up.locale) for topic in sign_up.topics]
-    return SignUpSeen(sign_up.address, titles, sign_up.frequency, sign_up.locale, sign_up.confirmed_at is not None)
+def _seen(session: Session, sign_up: SignUp) -> SignUpSeen:
+    ended = select(Subscriber.ended_at).where(Subscriber.address_hash == sign_up.address_hash)
+    confirmed = sign_up.confirmed_at is not None
+    return SignUpSeen(
+        sign_up.address,
+        [topic.title_in(sign_up.locale) for topic in sign_up.topics],
+        sign_up.frequency,
+        sign_up.locale,
+        confirmed=confirmed,
+        left=confirmed and session.scalar(ended) is not None,
+    )
 
 
 def _record(session: Session, sign_up: SignUp, kind: str, origin: Origin, now: datetime) -> None:

@@ -29,6 +29,8 @@ def register(app: Flask) -> None:
     settings: Settings = app.extensions["alerts"]
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = headers.A_YEAR
+    # Werkzeug would redirect "//" to an address made from the Host header.
+    app.url_map.merge_slashes = False
     proxies = settings.trusted_proxies
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]

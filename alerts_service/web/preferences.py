@@ -9,6 +9,7 @@ from alerts_service.rules.slots import Frequency
 from alerts_service.services import catalogue, preferences
 from alerts_service.web import pages
 from alerts_service.web.languages import sentence, speak
+from alerts_service.web.signing_up import by_field
 
 blueprint = Blueprint("preferences", __name__)
 
@@ -61,19 +62,22 @@ def change(token: str) -> ResponseReturnValue:
         )
     except Invalid as invalid:
         return _form(token, invalid.errors), invalid.status
-    return redirect(url_for(".show", token=token, saved=1), 303)
+    return redirect(url_for(".show", token=token, saved=1, lang=request.args.get("lang")), 303)
 
 
 def _form(token: str, errors: list[Refused]) -> str:
     settings = pages.settings()
     seen = preferences.read(token, settings=settings, now=utcnow())
     speak(seen.locale)
+    mixed = len(set(seen.followed.values())) > 1
     return render_template(
         "pages/preferences.html",
         seen=seen,
         chosen=set(request.form.getlist("topics")) if errors else set(seen.followed),
-        mixed=len(set(seen.followed.values())) > 1,
+        frequency=request.form.get("frequency", "" if mixed else seen.frequency),
+        locale=request.form.get("language", seen.locale),
+        mixed=mixed,
         categories=catalogue.choices(pages.language()),
         frequencies=list(Frequency),
-        errors=[sentence(error) for error in errors],
+        errors=by_field(errors),
     )

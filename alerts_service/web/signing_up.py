@@ -15,8 +15,6 @@ from alerts_service.web.languages import sentence, speak
 
 blueprint = Blueprint("signing_up", __name__)
 
-_LONGEST_SOURCE = 200
-
 
 @dataclass(frozen=True)
 class Form:
@@ -38,7 +36,7 @@ def form() -> ResponseReturnValue:
         Form(
             topics=frozenset(" ".join(asked.getlist("topics")).split()),
             frequency=frequency if frequency in set(Frequency) else Frequency.WEEKLY,
-            source=asked.get("source", "")[:_LONGEST_SOURCE],
+            source=_kept(asked.get("source", "")),
         )
     )
 
@@ -46,7 +44,7 @@ def form() -> ResponseReturnValue:
 @blueprint.get("/subscribe")
 def form_moved() -> ResponseReturnValue:
     """For those who reload the address of the form's answer."""
-    return redirect(url_for(".form"), 303)
+    return redirect(url_for(".form", lang=request.args.get("lang")), 303)
 
 
 @blueprint.post("/subscribe")
@@ -67,7 +65,8 @@ def subscribe() -> ResponseReturnValue:
     try:
         subscribing.ask(asked, settings=pages.settings(), now=utcnow())
     except Invalid as invalid:
-        shown = Form(asked.address, frozenset(asked.topics), asked.frequency, asked.source, _by_field(invalid.errors))
+        errors = by_field(invalid.errors)
+        shown = Form(asked.address, frozenset(asked.topics), asked.frequency, _kept(asked.source), errors)
         return _form(shown), invalid.status
     return redirect(url_for(".check_your_inbox", lang=asked.locale), 303)
 
@@ -88,7 +87,13 @@ def _form(shown: Form) -> str:
     )
 
 
-def _by_field(errors: list[Refused]) -> dict[str, list[str]]:
+def _kept(source: str) -> str:
+    """A source that can be kept; a person cannot see or mend the hidden field that holds it."""
+    return source if source.isprintable() and len(source) <= subscribing.LONGEST_SOURCE else ""
+
+
+def by_field(errors: list[Refused]) -> dict[str, list[str]]:
+    """Return the sentences of errors in the language of the page, by the field they belong to."""
     found: dict[str, list[str]] = {}
     for error in errors:
         found.setdefault(error.field, []).append(sentence(error))

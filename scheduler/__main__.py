@@ -11,6 +11,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from alerts_service import create_core
+from alerts_service.db import db
 from alerts_service.services import installing
 from scheduler import jobs
 
@@ -23,7 +24,11 @@ def main() -> None:
     """Run until told to end. Raises SettingsRefused, SchemaOutdated or KeyMismatch at the start."""
     app = create_core()
     with app.app_context():
-        installing.check(app.extensions["alerts"])
+        try:
+            installing.check(app.extensions["alerts"])
+        finally:
+            db.session.remove()
+            db.engine.dispose()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     ending = threading.Event()
     timer = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None})

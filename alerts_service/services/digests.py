@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from alerts_service.models import Digest, DigestUpdate, Update
+from alerts_service.models import AT_ONCE, Digest, DigestUpdate, Update
 
 _CHUNK = 500
 
@@ -79,5 +79,7 @@ def _known(session: Session, edition_id: int, contents: Sequence[Content]) -> di
 
 
 def _lapses(session: Session, update_ids: Iterable[int]) -> dict[int, datetime]:
+    """Return when updates lapse. A withdrawn one has: a digest reduced for another reason may still hold it."""
     rows = session.scalars(select(Update).where(Update.id.in_(update_ids)))
-    return {row.id: row.lapses_at for row in rows if row.lapses_at}
+    moments = {row.id: AT_ONCE if row.withdrawn_at else row.lapses_at for row in rows}
+    return {update_id: moment for update_id, moment in moments.items() if moment}

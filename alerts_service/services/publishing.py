@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from alerts_service.config import Settings
 from alerts_service.db import db, taking_turns, transaction
 from alerts_service.errors import NotFound, UnknownTopic, UpdateRefused, WrongState
-from alerts_service.models import Digest, DigestUpdate, Topic, Turnstile, Update
+from alerts_service.models import AT_ONCE, Digest, DigestUpdate, Topic, Turnstile, Update
 from alerts_service.rules import announcements
 from alerts_service.rules.announcements import NewUpdate
 
@@ -86,9 +86,8 @@ def withdraw(update_id: int, *, reason: str, now: datetime) -> None:
             return
         row.withdrawn_at, row.withdrawn_reason = now, reason[:500]
         holding = select(DigestUpdate.digest_id).where(DigestUpdate.update_id == update_id)
-        # From now on claims pass over these digests; a moment that is past on every clock.
-        past = row.released_at or now
-        session.execute(update(Digest).where(Digest.id.in_(holding)).values(recheck_at=min(past, now)))
+        # From now on claims pass over these digests, on whatever clock.
+        session.execute(update(Digest).where(Digest.id.in_(holding)).values(recheck_at=AT_ONCE))
 
 
 def listing(state: str | None = None) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ before this transaction does.
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from alerts_service.models import CatchUp, CoveredFrequency, Subscriber, Subscription, Turnstile
@@ -35,8 +35,7 @@ def start(session: Session, subscriber: Subscriber, topic_id: int, frequency: st
 def change_frequency(session: Session, row: Subscription, frequency: str, now: datetime) -> None:
     """Serve a subscription at another frequency, carrying over what it has been served."""
     subscriber = session.get_one(Subscriber, row.subscriber_id)
-    mark = _mark(session, row)
-    end(session, row, "frequency changed", now)
+    mark = end(session, row, "frequency changed", now)
     _open(
         session,
         subscriber,
@@ -49,21 +48,27 @@ def change_frequency(session: Session, row: Subscription, frequency: str, now: d
     )
 
 
-def end(session: Session, row: Subscription, reason: str, now: datetime) -> None:
-    """End a subscription, keeping its mark so that an undo can give it back."""
-    row.ended_seq = _mark(session, row)
+def end(session: Session, row: Subscription, reason: str, now: datetime) -> int:
+    """End a subscription, keeping its mark so that an undo can give it back; return the mark."""
     row.ended_at = now
     row.ended_reason = reason
+    # The row is ours from here on, before its mark is read: a settling that lowers marks waits, or begins anew.
+    session.flush()
+    row.ended_seq = _mark(session, row)
     session.execute(delete(CatchUp).where(CatchUp.subscription_id == row.id))
     session.flush()
+    return row.ended_seq
 
 
 def _mark(session: Session, row: Subscription) -> int:
-    own = session.scalar(select(CatchUp.from_seq).where(CatchUp.subscription_id == row.id))
-    if own is not None:
-        return own
-    query = select(CoveredFrequency.covered_seq).where(CoveredFrequency.frequency == row.frequency)
-    return session.scalars(query).one()
+    """Return how far a subscription was served: one statement, so that no compile ends half-way through it."""
+    query = (
+        select(func.coalesce(CatchUp.from_seq, CoveredFrequency.covered_seq))
+        .select_from(CoveredFrequency)
+        .outerjoin(CatchUp, CatchUp.subscription_id == row.id)
+        .where(CoveredFrequency.frequency == row.frequency)
+    )
+    return int(session.scalars(query).one())
 
 
 def _open(

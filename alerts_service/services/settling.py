@@ -143,8 +143,11 @@ def _still_follows(session: Session, person: Subscriber, row: Update) -> bool:
 def _owe_again(session: Session, person: Subscriber, updates: Iterable[Update]) -> None:
     """Lower every mark of a person so that the updates are found again; marks may only err low."""
     mark = min(row.seq or 0 for row in updates) - 1
+    # Locked: a change of frequency at this moment would carry the old mark over.
     rows = session.scalars(
-        select(Subscription).where(Subscription.subscriber_id == person.id, Subscription.ended_at.is_(None))
+        select(Subscription)
+        .where(Subscription.subscriber_id == person.id, Subscription.ended_at.is_(None))
+        .with_for_update()
     )
     values = [
         {

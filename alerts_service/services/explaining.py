@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from alerts_service.config import Settings
 from alerts_service.db import db
@@ -16,6 +16,7 @@ from alerts_service.models import (
     CoveredFrequency,
     Delivery,
     DeliveryState,
+    Digest,
     DigestUpdate,
     Drop,
     Edition,
@@ -114,12 +115,22 @@ def _unmatched(
 
 
 def _was_dropped(session: Session, row: Update, person: Subscriber) -> bool:
-    """Say whether an edition that gave the person something else had taken this update out of somebody's digest."""
+    """Say whether this update was taken out of what the person was given: drops are counted, without names.
+
+    A delivery that lost an update stays in its edition and locale, with a part of what it held.
+    """
+    dropped_from, rest, before = aliased(Digest), aliased(DigestUpdate), aliased(DigestUpdate)
+    lacking = (
+        select(rest.update_id)
+        .outerjoin(before, (before.digest_id == dropped_from.id) & (before.update_id == rest.update_id))
+        .where(rest.digest_id == Digest.id, before.update_id.is_(None))
+    )
     query = (
         select(Delivery.id)
-        .join(Edition, Edition.id == Delivery.edition_id)
-        .where(Delivery.subscriber_id == person.id, Edition.through_seq >= row.seq)
-        .where(select(Drop.digest_id).where(Drop.update_id == row.id).exists())
+        .join(Digest, Digest.id == Delivery.digest_id)
+        .join(dropped_from, (dropped_from.edition_id == Digest.edition_id) & (dropped_from.locale == Digest.locale))
+        .join(Drop, (Drop.digest_id == dropped_from.id) & (Drop.update_id == row.id))
+        .where(Delivery.subscriber_id == person.id, ~lacking.exists())
     )
     return session.scalar(query.limit(1)) is not None
 

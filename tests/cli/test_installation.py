@@ -111,16 +111,13 @@ def test_the_scheduler_as_a_module_refuses_in_the_same_words(anew: Commands) -> 
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "words",
-    [["deliver", "--drain"], ["subscribers", "state", ANN], ["suppressions", "add", ANN], ["serve"], ["scheduler"]],
-    ids=" ".join,
-)
-def test_another_permanent_key_is_refused_by_every_command(alerts: Commands, words: list[str]) -> None:
-    said = alerts.refusal(*words, ALERTS_PERMANENT_KEY="another-key-of-thirty-two-characters")
-    assert said.startswith("The permanent key is not the one this database was made with.")
-    lost = alerts.refusal(*words, ALERTS_PERMANENT_KEY="", ALERTS_STATE_DIR="/nowhere")
-    assert lost == said
+def test_another_permanent_key_is_refused_by_every_command(alerts: Commands) -> None:
+    state = ["subscribers", "state", ANN]
+    for words in (["deliver", "--drain"], state, ["suppressions", "add", ANN], ["serve"], ["scheduler"]):
+        said = alerts.refusal(*words, ALERTS_PERMANENT_KEY="another-key-of-thirty-two-characters")
+        assert said.startswith("The permanent key is not the one this database was made with.")
+        lost = alerts.refusal(*words, ALERTS_PERMANENT_KEY="", ALERTS_STATE_DIR="/nowhere")
+        assert lost == said
     assert alerts.answer("suppressions", "list") == []
 
 

@@ -18,6 +18,25 @@ categories:
       - {slug: dementia, title: Dementia renamed}
 """
 CSV = "category,slug,title,title_es\nCare models,falls,Falls,Caídas\nData,measures,Measures,\n"
+REFUSED = [
+    ("a.yaml", "categories: [", "it is not YAML"),
+    ("a.yaml", "- just\n- a list", "it has no list called “categories”"),
+    ("a.yaml", "categories: []", "it holds no topic"),
+    ("a.yaml", "categories:\n  - {title: A}", "a list called “topics”"),
+    ("a.yaml", "categories:\n  - {title: A, topics: [falls]}", "a list called “topics”"),
+    ("a.yaml", YAML + "      - {slug: falls, title: Again}", "topic 4 (“falls”) needs a slug of its own"),
+    ("a.yaml", YAML + "      - {slug: Big Slug, title: Again}", "topic 4 (“Big Slug”) needs a slug"),
+    ("a.yaml", YAML + "      - {slug: untitled}", "topic 4 (“untitled”) needs a title and a category"),
+    (
+        "a.yaml",
+        YAML + f"      - {{slug: long, title: {'x' * 201}}}",
+        "topic 4 (“long”) has a text that is too long",
+    ),
+    ("a.csv", "slug,title\nfalls,Falls\n", "the columns category, slug and title"),
+    ("a.csv", "", "the columns category, slug and title"),
+    ("a.csv", CSV + "Data,,Nameless,\n", "topic 3 (“Nameless”) needs a slug"),
+    ("a.csv", CSV + "only one column\n", "topic 3"),
+]
 
 
 def test_topics_are_listed_in_catalogue_order(alerts: Commands) -> None:
@@ -47,37 +66,16 @@ def test_a_file_adds_topics_and_those_it_does_not_name_stay(
     assert again["unchanged"] == len(text.strip().splitlines()) - 1 if name.lower().endswith("csv") else 3
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "reason"),
-    [
-        ("a.yaml", "categories: [", "it is not YAML"),
-        ("a.yaml", "- just\n- a list", "it has no list called “categories”"),
-        ("a.yaml", "categories: []", "it holds no topic"),
-        ("a.yaml", "categories:\n  - {title: A}", "a list called “topics”"),
-        ("a.yaml", "categories:\n  - {title: A, topics: [falls]}", "a list called “topics”"),
-        ("a.yaml", YAML + "      - {slug: falls, title: Again}", "topic 4 (“falls”) needs a slug of its own"),
-        ("a.yaml", YAML + "      - {slug: Big Slug, title: Again}", "topic 4 (“Big Slug”) needs a slug"),
-        ("a.yaml", YAML + "      - {slug: untitled}", "topic 4 (“untitled”) needs a title and a category"),
-        (
-            "a.yaml",
-            YAML + f"      - {{slug: long, title: {'x' * 201}}}",
-            "topic 4 (“long”) has a text that is too long",
-        ),
-        ("a.csv", "slug,title\nfalls,Falls\n", "the columns category, slug and title"),
-        ("a.csv", "", "the columns category, slug and title"),
-        ("a.csv", CSV + "Data,,Nameless,\n", "topic 3 (“Nameless”) needs a slug"),
-        ("a.csv", CSV + "only one column\n", "topic 3"),
-    ],
-)
 def test_a_file_that_cannot_be_used_is_refused_with_the_reason_and_nothing_changes(
-    alerts: Commands, tmp_path: Path, name: str, text: str, reason: str
+    alerts: Commands, tmp_path: Path
 ) -> None:
     before = alerts.answer("topics", "list")
-    file = tmp_path / name
-    file.write_text(text, encoding="utf-8")
-    said = alerts.refusal("topics", "load", str(file))
-    assert said.startswith("The catalogue was refused, and nothing was changed: ")
-    assert reason in said
+    for name, text, reason in REFUSED:
+        file = tmp_path / name
+        file.write_text(text, encoding="utf-8")
+        said = alerts.refusal("topics", "load", str(file))
+        assert said.startswith("The catalogue was refused, and nothing was changed: ")
+        assert reason in said
     assert alerts.answer("topics", "list") == before
 
 

@@ -204,9 +204,9 @@ class World:
         due_at = self.real + timedelta(minutes=1) if state is DeliveryState.PENDING else None
         return outbox.record(worker, [Outcome(delivery, state, due_at=due_at)], clock=self.real)
 
-    def record_all(self, deliveries: Sequence[Claimed]) -> None:
+    def record_all(self, deliveries: Sequence[Claimed], worker: str = "worker") -> None:
         """Write down that all were sent."""
-        outbox.record("worker", [Outcome(delivery, DeliveryState.SENT) for delivery in deliveries], clock=self.real)
+        outbox.record(worker, [Outcome(delivery, DeliveryState.SENT) for delivery in deliveries], clock=self.real)
 
     def take_back(self) -> None:
         """Return stale claims to the queue."""

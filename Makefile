@@ -36,7 +36,7 @@ clean:                       ## the environment and the demo's data
 
 .venv/.ready: requirements.lock setup.cfg
 	@$(MAKE_VENV)
-	@$(VENV)/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; echo "pip is missing: install Python's venv and pip (Debian: apt install python3-venv)"; exit 1; }
+	@$(VENV)/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; echo "pip is missing: install Python's venv and pip (Debian: apt install python3-venv)." >&2; exit 1; }
 	$(VENV)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/python -m pip install --quiet --no-deps -e .
 	@touch $@
@@ -47,8 +47,8 @@ clean:                       ## the environment and the demo's data
 
 # venv, else uv, else virtualenv, else one line; a half-made environment does not stay.
 define MAKE_VENV
-python3 -m venv --clear .venv 2>/dev/null \
-	|| { rm -rf .venv; uv venv --quiet --seed .venv 2>/dev/null; } \
-	|| { rm -rf .venv; python3 -m virtualenv --quiet .venv 2>/dev/null; } \
-	|| { rm -rf .venv; echo "No environment can be made: install Python's venv module (Debian: apt install python3-venv), uv or virtualenv."; exit 1; }
+python3 -m venv --clear .venv >/dev/null 2>&1 \
+	|| { rm -rf .venv; uv venv --quiet --seed --python ">=3.11" .venv 2>/dev/null; } \
+	|| { rm -rf .venv; python3 -m virtualenv --quiet .venv >/dev/null 2>&1; } \
+	|| { rm -rf .venv; echo "No environment can be made: install Python's venv module (Debian: apt install python3-venv), uv or virtualenv." >&2; exit 1; }
 endef

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -152,7 +152,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def http(url: str, form: dict[str, object] | None = None, **headers: str) -> Answer:
+def http(url: str, form: Mapping[str, object] | None = None, **headers: str) -> Answer:
     """Ask a server as a program without cookies does; redirects are answers, too."""
     data = None if form is None else urllib.parse.urlencode(form, doseq=True).encode()
     request = urllib.request.Request(url, data, {name.replace("_", "-"): value for name, value in headers.items()})

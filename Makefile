@@ -19,7 +19,7 @@ check: .venv/.ready-to-test  ## format, lint, types, import contracts, templates
 	$(VENV)/ruff check
 	$(VENV)/mypy
 	$(VENV)/lint-imports
-	$(VENV)/djlint --check --lint --quiet templates
+	$(VENV)/djlint --lint --quiet templates
 	$(VENV)/codespell
 
 lock:                        ## exact versions with hashes, from the ranges of setup.cfg

@@ -157,6 +157,7 @@ def test_a_suppressed_address_gets_no_mail_until_it_is_lifted(alerts: Commands, 
     installation.tick(TUESDAY)
     assert "A title" not in installation.subjects(ANN)
     assert alerts.answer("explain", ANN, update)["suppression"] == "operator"
+    assert {line["state"] for line in ledger(alerts, "--update", update)} <= {"suppressed"}
     assert alerts.misuse("suppressions", "lift", ANN) == "Error: Missing option '--reason'."
     assert alerts.said("suppressions", "lift", ANN, "--reason", "asked again") == f"Lifted: {ANN}"
     assert alerts.answer("suppressions", "list") == []

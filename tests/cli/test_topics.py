@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_the_reason_and_nothing_chang
 
 def test_bytes_that_are_no_text_are_refused(alerts: Commands, tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
-    file.write_bytes(b"category,slug,title\nCaf\xe9,falls,Falls\n")
+    file.write_bytes("category,slug,title\nGröße,falls,Falls\n".encode("latin-1"))
     assert alerts.refusal("topics", "load", str(file)) == f"{file} is not a text file in UTF-8."
 
 

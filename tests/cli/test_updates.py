@@ -151,7 +151,7 @@ def test_wrong_usage_is_exit_2_and_writes_nothing(anew: Commands, words: tuple[s
 def test_a_summary_file_that_is_no_text_is_refused(anew: Commands, tmp_path: Path) -> None:
     anew.said("init")
     file = tmp_path / "summary.md"
-    file.write_bytes(b"caf\xe9")
+    file.write_bytes("Größer".encode("latin-1"))
     said = anew.refusal("updates", "add", "--title", "A", "--topic", "idd", "--summary-file", str(file))
     assert said == f"{file} is not a text file in UTF-8."
 

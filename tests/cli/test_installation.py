@@ -1,6 +1,6 @@
 """Making an installation, starting it, filling it; wrong settings and unusable databases are said in words."""
 
-import os
+import json
 import sqlite3
 import subprocess
 import sys
@@ -204,6 +204,20 @@ def test_a_site_that_is_started_by_the_command_answers(anew: Commands) -> None:
         text=True,
         timeout=60,
         check=False,
-        cwd=os.fspath(Path(__file__).parents[2]),
+        cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_run_under_flask_too(alerts: Commands) -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("flask")), "--app", "wsgi", "topics", "list", "--json"],
+        env={name: text for name, text in alerts.environment.items() if name != "PYTHONWARNINGS"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == alerts.answer("topics", "list")

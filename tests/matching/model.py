@@ -66,11 +66,18 @@ class Person:
     past: list[tuple[str, int]] = field(default_factory=list)
     paused: bool = False
     paused_until: datetime | None = None
+    # A claim found the pause over. If the clock is put back before its end it is in force again for compiles,
+    # but what waits is not looked at anew: the rules say that a clock put back changes the slots only.
+    pause_was_over: bool = False
     suppressed_for: str | None = None
     # Taken out of a digest of theirs by a suppression. Promise 1 counts it as ended, the formula would owe
     # it again; nobody can be sent it twice either way, so both are allowed once the suppression is lifted.
     doubtful: set[int] = field(default_factory=set)
     dropped: set[int] = field(default_factory=set)
+
+    def pause(self, until: datetime | None) -> None:
+        """Hold all digests."""
+        self.paused, self.paused_until, self.pause_was_over = True, until, False
 
     def away(self, now: datetime) -> bool:
         """In a pause that is in force."""
@@ -283,6 +290,11 @@ class Model:
             for update_id in self.updates:
                 demand(len(self.given(person, update_id)) <= 1, f"{person} has update {update_id} twice")
 
+    def claims(self, now: datetime) -> None:
+        """Take note that a claim looked at everybody."""
+        for person in self.people.values():
+            person.pause_was_over |= person.paused and not person.away(now)
+
     def _step(self, before: Line, line: Line, now: datetime) -> None:
         person = self.people[line.person]
         step = (before.state, line.state)
@@ -298,7 +310,7 @@ class Model:
             demand(step in allowed and before.holds == line.holds, f"{before} became {line}")
 
     def _sendable(self, person: Person, line: Line, now: datetime) -> None:
-        demand(not person.away(now), f"{person} is paused, yet claimed: {line}")
+        demand(not person.away(now) or person.pause_was_over, f"{person} is paused, yet claimed: {line}")
         demand(not person.suppressed_for, f"{person} is suppressed, yet claimed: {line}")
         gone = {u for u in line.holds if self._gone(person, u, now)}
         demand(not gone, f"claimed with {gone}, lapsed or left: {line}")

@@ -46,6 +46,10 @@ def test_a_digest_cancelled_before_its_edition_is_compiled_to_the_end_is_owed_ag
 
 def test_a_pause_over_several_editions_brings_all_that_was_held(world: World) -> None:
     world.confirm("ann", ["a"], "daily")
+    served = world.add(["a"])
+    world.advance(DAY)
+    world.tick()
+    world.deliver()
     world.pause("ann")
     held = set()
     for _ in range(3):
@@ -55,7 +59,7 @@ def test_a_pause_over_several_editions_brings_all_that_was_held(world: World) ->
     world.resume("ann")
     world.advance(DAY)
     world.tick()
-    assert world.got("ann") == [held]
+    assert world.got("ann") == [{served}, held]
 
 
 def test_a_pause_that_ends_by_itself_brings_what_was_held(world: World) -> None:

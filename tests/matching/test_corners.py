@@ -187,13 +187,18 @@ def test_what_expires_or_is_over_after_the_compile_goes_out_of_the_digest(world:
     assert world.got("ann", state="sent") == [{kept}]
 
 
-def test_what_expired_before_the_slot_is_not_owed(world: World) -> None:
+def test_what_expired_was_over_or_withdrawn_before_the_slot_is_not_owed(world: World) -> None:
     world.confirm("ann", ["a"], "daily")
-    news = world.add(["a"], expires_at=world.now + HOUR)
+    expired = world.add(["a"], expires_at=world.now + HOUR)
+    over = world.add(["a"], starts_at=world.now, ends_at=world.now + HOUR)
+    withdrawn = world.add(["a"])
+    world.withdraw(withdrawn)
+    kept = world.add(["a"])
     world.advance(DAY)
     world.tick()
-    assert world.got("ann") == []
-    assert world.explain("ann", news) == "expired"
+    assert world.got("ann") == [{kept}]
+    assert world.explain("ann", expired) == world.explain("ann", over) == "expired"
+    assert world.explain("ann", withdrawn) == "withdrawn"
 
 
 def test_one_already_sending_goes_out(world: World) -> None:
@@ -361,12 +366,13 @@ def test_a_pause_forgives_nothing_but_what_expired(world: World) -> None:
 
 def test_a_failed_delivery_counts_as_given(world: World) -> None:
     world.confirm("ann", ["a"], "daily")
-    news = world.add(["a"])
+    world.confirm("ann", ["b"], "weekly")
+    news = world.add(["a", "b"])
     world.advance(DAY)
     world.tick()
     for delivery in world.claim():
         world.record(delivery, DeliveryState.FAILED)
-    world.advance(DAY)
+    world.advance(8 * DAY)
     world.tick()
     assert world.got("ann") == [{news}]
     assert world.explain("ann", news) == "failed"
@@ -379,6 +385,22 @@ def test_whoever_confirms_after_a_release_is_not_owed_it(world: World) -> None:
     world.advance(DAY)
     world.tick()
     assert world.got("ann") == [{late}]
+    assert world.explain("ann", early) == "followed_later"
+
+
+def test_a_mark_lowered_by_a_pause_brings_nothing_from_before_the_following(world: World) -> None:
+    world.confirm("ann", ["a"], "daily")
+    news = world.add(["a"])
+    early = world.add(["b"])
+    world.confirm("ann", ["b"], "daily")
+    world.advance(DAY)
+    world.tick()
+    world.pause("ann")
+    world.deliver()
+    world.resume("ann")
+    world.advance(DAY)
+    world.tick()
+    assert world.got("ann") == [{news}]
     assert world.explain("ann", early) == "followed_later"
 
 

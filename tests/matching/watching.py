@@ -88,9 +88,12 @@ class Watcher:
         return [name for name in self.known if self.model.people[self.ids[name]].follows]
 
     def somebody(self, pick: int, *, following: bool = False) -> tuple[str, Person]:
-        """Return one of them."""
+        """Return one of them; every other time one for whom something is on its way, where most can go wrong."""
         names = self.following if following else self.known
-        name = names[pick % len(names)]
+        expecting = {line.person for line in self.model.ledger.values() if line.state in {"pending", "sending"}}
+        if pick % 2:
+            names = [name for name in names if self.ids[name] in expecting] or names
+        name = names[pick // 2 % len(names)]
         return name, self.model.people[self.ids[name]]
 
     def _move(self, person: Person, frequency: str) -> None:

@@ -52,24 +52,26 @@ def show(_settings: Settings, edition: int, as_json: bool) -> None:
 @click.command()
 @click.argument("edition", type=int)
 @click.option("--reason", default="by an operator", help="Why; kept with it.")
+@json_option
 @with_app
-def pause(_settings: Settings, edition: int, reason: str) -> None:
+def pause(_settings: Settings, edition: int, reason: str, as_json: bool) -> None:
     """Hold the deliveries of EDITION that have not been sent."""
     from alerts_service.services import editions
 
     editions.pause(edition, reason=reason, now=utcnow())
-    click.echo(f"Paused: edition {edition}")
+    answer({"id": edition, "paused": True}, as_json, lambda d: [f"Paused: edition {d['id']}"])
 
 
 @click.command()
 @click.argument("edition", type=int)
+@json_option
 @with_app
-def resume(_settings: Settings, edition: int) -> None:
+def resume(_settings: Settings, edition: int, as_json: bool) -> None:
     """Let a paused EDITION go on."""
     from alerts_service.services import editions
 
     editions.resume(edition)
-    click.echo(f"Resumed: edition {edition}")
+    answer({"id": edition, "paused": False}, as_json, lambda d: [f"Resumed: edition {d['id']}"])
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:

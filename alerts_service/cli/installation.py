@@ -15,8 +15,9 @@ from alerts_service.rules.slots import Frequency
 
 @click.command(short_help="Create or upgrade the database.")
 @click.option("--catalogue", metavar="FILE|none", help="Load this catalogue, or none, instead of the default one.")
+@json_option
 @with_bare_app
-def init(settings: Settings, catalogue: str | None) -> None:
+def init(settings: Settings, catalogue: str | None, as_json: bool) -> None:
     """Create or upgrade the database, make the permanent key where there is none, and load the default
     catalogue where there is no topic. Safe to repeat."""
     from alerts_service.services import installing
@@ -25,8 +26,7 @@ def init(settings: Settings, catalogue: str | None) -> None:
         done = installing.init(settings, catalogue_file=catalogue, now=utcnow())
     except (OSError, UnicodeDecodeError) as error:
         raise Refusal(f"The catalogue cannot be read: {error}") from None
-    for sentence in done:
-        click.echo(sentence)
+    answer({"done": done}, as_json, lambda d: d["done"])
 
 
 @click.command()

@@ -24,22 +24,24 @@ def list_suppressions(_settings: Settings, as_json: bool) -> None:
 @click.command()
 @click.argument("address")
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with it.")
+@json_option
 @with_app
-def add(settings: Settings, address: str, reason: str) -> None:
+def add(settings: Settings, address: str, reason: str, as_json: bool) -> None:
     """Stop all mail to ADDRESS, queued mail included."""
     from alerts_service.services import suppressing
 
     suppressing.suppress(address, suppressing.OPERATOR, reason, settings=settings, now=utcnow())
-    click.echo(f"Suppressed: {address}")
+    answer({"address": address, "suppressed": True}, as_json, lambda d: [f"Suppressed: {d['address']}"])
 
 
 @click.command()
 @click.argument("address")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept with it.")
+@json_option
 @with_app
-def lift(settings: Settings, address: str, reason: str) -> None:
+def lift(settings: Settings, address: str, reason: str, as_json: bool) -> None:
     """Let mail go to ADDRESS again. After a complaint only the person's own new confirmation does that."""
     from alerts_service.services import suppressing
 
     suppressing.lift(address, reason, settings=settings, now=utcnow())
-    click.echo(f"Lifted: {address}")
+    answer({"address": address, "suppressed": False}, as_json, lambda d: [f"Lifted: {d['address']}"])

@@ -131,28 +131,32 @@ def show(settings: Settings, update: int, form: str | None, lang: str | None, as
 
 @click.command()
 @click.argument("update", type=int)
+@json_option
 @now_option
 @with_app
-def approve(settings: Settings, update: int, now: datetime | None) -> None:
+def approve(settings: Settings, update: int, as_json: bool, now: datetime | None) -> None:
     """Approve the draft UPDATE: it is released at once, or at its release time."""
     from alerts_service.services import publishing
 
     publishing.approve(update, now=present(now, settings))
-    click.echo(f"Approved: update {update}")
+    answer(
+        {"id": update, "state": publishing.show(update)["state"]}, as_json, lambda d: [f"Approved: update {d['id']}"]
+    )
 
 
 @click.command()
 @click.argument("update", type=int)
 @click.option("--reason", default="", help="Why; kept with the update.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @now_option
 @with_app
-def withdraw(settings: Settings, update: int, reason: str, yes: bool, now: datetime | None) -> None:
+def withdraw(settings: Settings, update: int, reason: str, yes: bool, as_json: bool, now: datetime | None) -> None:
     """Take UPDATE back: whoever has not been sent it yet will not be."""
     from alerts_service.services import publishing
 
     if not yes:
         title = publishing.show(update)["title"]
-        click.confirm(f"Withdraw update {update}, “{title}”?", abort=True)
+        click.confirm(f"Withdraw update {update}, “{title}”?", abort=True, err=as_json)
     publishing.withdraw(update, reason=reason, now=present(now, settings))
-    click.echo(f"Withdrawn: update {update}")
+    answer({"id": update, "state": "withdrawn"}, as_json, lambda d: [f"Withdrawn: update {d['id']}"])

@@ -51,6 +51,13 @@ def test_every_command_and_every_option_of_it_has_a_text(words: list[str]) -> No
             assert option.help.endswith(".")
 
 
+def test_every_command_that_answers_can_answer_in_json() -> None:
+    # The ledger and the address filter speak JSON only; the others run on, or make text.
+    others = {"serve", "scheduler", "demo", "ledger", "address", "markup"}
+    options = {" ".join(words): {option.name for option in found(words).params} for words in commands()}
+    assert {words for words, names in options.items() if "as_json" not in names} == others
+
+
 @pytest.mark.parametrize(
     "words", [[], ["topics"], ["updates"], ["subscribers"], ["suppressions"], ["editions"]], ids=str
 )

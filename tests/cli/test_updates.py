@@ -1,5 +1,6 @@
 """Updates by command: add with its refusals and warnings, list, show, approve, withdraw."""
 
+import json
 from email import message_from_string, policy
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,21 @@ def test_a_draft_is_approved_once(alerts: Commands) -> None:
     assert alerts.answer("updates", "show", str(update))["state"] == "released"
     said = alerts.refusal("updates", "approve", str(update))
     assert said == f"This cannot be done now: update {update} is released."
+
+
+def test_what_was_done_is_answered_in_json_too(alerts: Commands) -> None:
+    update = alerts.add("A title", "--topic", "idd", "--release-at", "2099-06-01")
+    assert alerts.answer("updates", "approve", str(update)) == {"id": update, "state": "approved"}
+    assert alerts.answer("updates", "withdraw", str(update), "--yes") == {"id": update, "state": "withdrawn"}
+    asked = alerts.run("updates", "withdraw", str(update), "--json", stdin="y\n")
+    assert json.loads(asked.stdout)["state"] == "withdrawn", "the question goes to stderr"
+    address = "ann@example.org"
+    assert alerts.answer("suppressions", "add", address) == {"address": address, "suppressed": True}
+    assert alerts.answer("suppressions", "lift", address, "--reason", "x") == {"address": address, "suppressed": False}
+    (edition, *_) = alerts.answer("editions", "open", "--now", "2099-06-02T09:00:30")["editions"]
+    assert alerts.answer("editions", "pause", str(edition)) == {"id": edition, "paused": True}
+    assert alerts.answer("editions", "resume", str(edition)) == {"id": edition, "paused": False}
+    assert alerts.answer("init") == {"done": ["The database is at this version's schema."]}
 
 
 def test_withdrawing_asks_first(alerts: Commands) -> None:

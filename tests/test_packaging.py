@@ -1,9 +1,11 @@
 """The wheel: whole, and of use where no checkout is near."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,18 @@ def test_its_command_makes_an_installation_and_its_site_answers(installed: Path,
     assert "The catalogue was loaded" in run(installed, tmp_path, COMMAND, "init")
     assert "Released “" in run(installed, tmp_path, COMMAND, "demo-digest")
     run(installed, tmp_path, SITE)
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+def test_an_extra_that_a_locked_package_asks_for_is_locked_with_it(name: str) -> None:
+    """Otherwise pip takes the newest version for the extra and refuses the whole list: it has no hash."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    locked = {line.partition("==")[0] for line in lines if re.match(r"[a-z0-9]", line)}
+    plain = {entry.partition("[")[0] for entry in locked}
+    for distribution in metadata.distributions():
+        if distribution.name.lower() not in plain or distribution.name == "alerts-service":
+            continue
+        for requirement in distribution.requires or []:
+            wanted = re.match(r"([\w.-]+)\s*(\[[^\]]+\])", requirement)
+            if wanted and "extra ==" not in requirement:
+                assert wanted[1] + wanted[2] in locked, f"{distribution.name} asks for {wanted[0]}"

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from alerts_service.db import is_postgresql, taking_turns, transaction
 from alerts_service.models import (
     CatchUp,
+    CoveredFrequency,
     Delivery,
     DeliveryState,
     Digest,
@@ -149,12 +150,14 @@ def _owe_again(session: Session, person: Subscriber, updates: Iterable[Update]) 
         .where(Subscription.subscriber_id == person.id, Subscription.ended_at.is_(None))
         .with_for_update()
     )
+    # A row without a mark stands where its frequency does, which may be lower than what was cancelled.
+    covered = {row.frequency: row.covered_seq for row in session.scalars(select(CoveredFrequency))}
     values = [
         {
             "subscription_id": row.id,
             "frequency": row.frequency,
             "subscriber_id": person.id,
-            "from_seq": mark,
+            "from_seq": min(mark, covered[row.frequency]),
         }
         for row in rows
     ]

@@ -74,6 +74,23 @@ def test_a_pause_that_ends_by_itself_brings_what_was_held(world: World) -> None:
     assert world.got("ann") == [{news}]
 
 
+def test_a_cancelled_urgent_mail_does_not_take_along_what_waits_for_a_slot(world: World) -> None:
+    world.confirm("ann", ["a"], "weekly")
+    served = world.add(["a"])
+    world.advance(2 * DAY)
+    world.tick()
+    world.deliver()
+    waiting, urgent = world.add(["a"]), world.add(["a"], urgent=True)
+    world.tick()
+    assert world.got("ann") == [{served}, {urgent}]
+    world.pause("ann")
+    world.deliver()
+    world.resume("ann")
+    world.advance(7 * DAY)
+    world.tick()
+    assert world.got("ann") == [{served}, {waiting, urgent}]
+
+
 def test_a_withdrawn_update_stays_out_of_a_digest_that_is_reduced_because_a_topic_was_left(world: World) -> None:
     world.confirm("ann", ["a", "b", "c"], "daily")
     first = world.add(["c"])

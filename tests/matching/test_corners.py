@@ -351,6 +351,24 @@ def test_an_urgent_update_is_an_ordinary_one_later_for_who_was_paused(world: Wor
     assert world.issued()[-1][0] == "daily"
 
 
+def test_an_urgent_update_missed_in_a_pause_waits_for_its_own_slot_though_immediate_ones_come(world: World) -> None:
+    world.confirm("ann", ["a"], "weekly")
+    world.confirm("ann", ["b"], "immediate")
+    world.advance(10 * MINUTE)
+    world.tick()
+    world.pause("ann")
+    urgent = world.add(["a"], urgent=True)
+    held = world.add(["b"])
+    world.tick()
+    world.resume("ann")
+    world.advance(10 * MINUTE)
+    world.tick()
+    assert world.got("ann") == [{held}]
+    world.advance(3 * DAY)
+    world.tick()
+    assert world.got("ann") == [{held}, {urgent}]
+
+
 def test_a_pause_forgives_nothing_but_what_expired(world: World) -> None:
     world.confirm("ann", ["a"], "daily")
     world.pause("ann")

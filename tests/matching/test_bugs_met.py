@@ -1,8 +1,12 @@
 """Bugs that were met in earlier designs of the matching, and in this one: each stays out by a test."""
 
 from datetime import timedelta
+from threading import Thread
+
+from flask import Flask
 
 from alerts_service.models import DeliveryState
+from alerts_service.services import settling
 from tests.matching.world import World
 
 DAY = timedelta(days=1)
@@ -185,3 +189,31 @@ def test_an_update_that_needs_a_second_word_of_the_mask_is_not_lost(world: World
     world.tick()
     assert world.got("ann") == [set(updates)]
     assert world.got("bob") == [set(updates[1::2])]
+
+
+def test_a_change_of_frequency_while_a_pause_is_settled_carries_the_lowered_mark(world: World, core: Flask) -> None:
+    world.confirm("ann", ["a"], "daily")
+    world.add(["a"])
+    world.advance(DAY)
+    world.tick()
+    world.deliver()
+    held = world.add(["a"])
+    world.advance(DAY)
+    world.tick()
+    world.pause("ann")
+    unsettled = world.claim_only().unsettled
+
+    def settle() -> None:
+        with core.app_context():
+            settling.settle(unsettled, now=world.now)
+
+    settler = Thread(target=settle)
+    with world.changing("ann", "a", "monthly"):
+        settler.start()
+        settler.join(timeout=0.5)
+    settler.join()
+    world.resume("ann")
+    world.advance(31 * DAY)
+    world.tick()
+    assert world.got("ann")[-1] == {held}
+    assert len(world.got("ann")) == 2

@@ -3,7 +3,8 @@
 Everything goes through the services; only looking at the ledger reads the tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,11 +125,18 @@ class World:
 
     def change_one(self, name: str, topic: str, frequency: str) -> None:
         """Change the frequency of one topic only: a step that the form for all of them is made of."""
+        with self.changing(name, topic, frequency):
+            pass
+
+    @contextmanager
+    def changing(self, name: str, topic: str, frequency: str) -> Iterator[None]:
+        """Change the frequency of one topic; until the block ends, nobody else can see it."""
         with transaction() as session:
             subscriber = session.get_one(Subscriber, self.id_of(name))
             people.lock(session, subscriber)
             row = following.followed(session, subscriber)[self.topics[topic]]
             following.change_frequency(session, row, frequency, self.now)
+            yield
 
     def leave_in_preferences(self, name: str) -> None:
         """Press “leave all” on the preferences page."""

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, Connection, DateTime, Engine, Integer, MetaData, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -135,6 +136,11 @@ def taking_turns(use_case: Callable[P, R]) -> Callable[P, R]:
 def is_postgresql() -> bool:
     """Say whether the database is PostgreSQL (the other one is SQLite)."""
     return db.engine.dialect.name == "postgresql"
+
+
+def upsert(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT that can say ON CONFLICT; both databases write it alike."""
+    return postgresql.insert(model) if is_postgresql() else sqlite.insert(model)
 
 
 class _BitOr:

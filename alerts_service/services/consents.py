@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts_service.db import upsert
 from alerts_service.models import Consent, Wording
 from alerts_service.rules import chains
 
@@ -107,6 +108,7 @@ def _wording(session: Session, origin: Origin, now: datetime) -> str | None:
         return None
     version = hashlib.sha256(f"{origin.locale}\0{origin.wording}".encode()).hexdigest()[:12]
     if session.get(Wording, version) is None:
-        session.merge(Wording(version=version, locale=origin.locale, words=origin.wording, first_used_at=now))
-        session.flush()
+        # Somebody else may be the first to agree to new words at this very moment.
+        words = {"version": version, "locale": origin.locale, "words": origin.wording, "first_used_at": now}
+        session.execute(upsert(Wording).values(words).on_conflict_do_nothing())
     return version

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from alerts_service.db import is_postgresql, taking_turns, transaction
+from alerts_service.db import taking_turns, transaction, upsert
 from alerts_service.models import (
     CatchUp,
     CoveredFrequency,
@@ -163,7 +162,7 @@ def _owe_again(session: Session, person: Subscriber, updates: Iterable[Update]) 
     ]
     if not values:
         return
-    statement = (postgresql if is_postgresql() else sqlite).insert(CatchUp).values(values)
+    statement = upsert(CatchUp).values(values)
     lower = statement.excluded.from_seq
     session.execute(
         statement.on_conflict_do_update(

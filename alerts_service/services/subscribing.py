@@ -65,6 +65,8 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
         address_hash = people.hash_of(address.key, settings)
         people.take_turn(session, address_hash)
         mailbox_hash = people.hash_of(address.mailbox_key, settings)
+        # The cap counts over all spellings of a mailbox, so they take turns, too.
+        people.take_turn(session, mailbox_hash)
         if _mails_today(session, mailbox_hash, now) >= MAILS_A_DAY:
             return
         sign_up = SignUp(

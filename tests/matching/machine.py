@@ -91,6 +91,7 @@ class Lives(Watcher, RuleBasedStateMachine):
         self.model = Model(self.world.now)
         self.ids: dict[str, int] = {}
         self.in_hand: list[Claimed] = []
+        self.claims: dict[int, int] = {}
         self.latest = self.world.now
 
     @rule(deed=deeds())
@@ -282,6 +283,7 @@ class Lives(Watcher, RuleBasedStateMachine):
         self.look()
         settling.settle(claim.unsettled, now=self.world.now)
         self.look()
+        self.claims |= {delivery.id: delivery.claim_number for delivery in claim.deliveries}
         for number, delivery in enumerate(claim.deliveries):
             fate = fates[number % len(fates)]
             if delivery.digest_id is None:
@@ -294,7 +296,11 @@ class Lives(Watcher, RuleBasedStateMachine):
 
     def record_late(self, fate: DeliveryState) -> None:
         """A slow worker writes what became of a delivery, which may not be its own any more."""
-        self.world.record(self.in_hand.pop(0), fate)
+        delivery = self.in_hand.pop(0)
+        written = self.world.record(delivery, fate)
+        demand(
+            not written or self.claims[delivery.id] == delivery.claim_number, f"a lost claim was recorded: {delivery}"
+        )
         self.look()
 
     def leases_end(self) -> None:

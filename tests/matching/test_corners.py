@@ -433,6 +433,20 @@ def test_a_suppressed_person_is_sent_nothing(world: World) -> None:
     assert world.proof(news)["cancelled_by_reason"] == {"suppressed": 1}
 
 
+def test_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
+    world.confirm("ann", ["a"], "daily")
+    news = world.add(["a"])
+    world.advance(DAY)
+    world.tick()
+    lost = [delivery for delivery in world.claim() if delivery.digest_id is not None]
+    world.real += 2 * MINUTE
+    world.take_back()
+    again = [delivery for delivery in world.claim() if delivery.digest_id is not None]
+    assert [world.record(delivery, DeliveryState.FAILED) for delivery in lost] == [0]
+    assert [world.record(delivery, DeliveryState.SENT) for delivery in again] == [1]
+    assert world.got("ann", state="sent") == [{news}]
+
+
 def test_a_held_edition_waits_and_goes_out_when_it_is_let_go(world: World) -> None:
     world.confirm("ann", ["a"], "daily")
     news = world.add(["a"])

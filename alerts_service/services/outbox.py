@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from alerts_service.config import Settings
 from alerts_service.db import db, is_postgresql, transaction
-from alerts_service.models import Delivery, DeliveryState, Digest, Edition, Subscriber, Suppression
+from alerts_service.models import Delivery, DeliveryState, Digest, Edition, MailKind, Subscriber, Suppression
 
 NOT_ALLOWED = "not allowed here"
 _D = Delivery.__table__.c
@@ -151,9 +151,11 @@ def _head_of_queue(limit: int, now: datetime, clock: datetime) -> Select[*tuple[
 
 
 def _unchanged(now: datetime) -> ColumnElement[bool]:
-    """Neither the person nor the digest has changed since the compile."""
+    """Neither the person nor the digest has changed since the compile; and nobody who has left is welcomed."""
     digest = and_(Subscriber.narrowed_at.is_(None), or_(Digest.recheck_at.is_(None), Digest.recheck_at > now))
-    return case((_D.digest_id.is_(None), true()), else_=digest)
+    welcomed = aliased(Subscriber)
+    left = select(welcomed.id).where(welcomed.address_hash == _D.address_hash, welcomed.ended_at.is_not(None))
+    return case((_D.kind == MailKind.WELCOME, ~left.exists()), (_D.digest_id.is_(None), true()), else_=digest)
 
 
 def _take(session: Session, worker: str, ids: list[int], lease_until: datetime) -> list[Claimed]:

@@ -21,6 +21,7 @@ from alerts_service.models import (
     Digest,
     DigestUpdate,
     Drop,
+    MailKind,
     Subscriber,
     Subscription,
     Update,
@@ -55,10 +56,21 @@ def settle(delivery_ids: Sequence[int], *, now: datetime) -> int:
 
 
 def _settle_letter(session: Session, row: Delivery) -> int:
-    if row.address_hash is None or suppressing.standing(session, row.address_hash) is None:
+    if row.address_hash is None:
         return 0
-    row.state, row.reason = DeliveryState.CANCELLED, SUPPRESSED
+    if suppressing.standing(session, row.address_hash) is not None:
+        row.reason = SUPPRESSED
+    elif row.kind == MailKind.WELCOME and _has_left(session, row.address_hash):
+        row.reason = LEFT
+    else:
+        return 0
+    row.state = DeliveryState.CANCELLED
     return 1
+
+
+def _has_left(session: Session, address_hash: str) -> bool:
+    query = select(Subscriber.id).where(Subscriber.address_hash == address_hash, Subscriber.ended_at.is_not(None))
+    return session.scalar(query) is not None
 
 
 def _settle_digest(session: Session, digest: Digest, now: datetime) -> int:

@@ -126,15 +126,20 @@ def rows() -> dict[str, int]:
     return {table.name: db.session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
 
 
-@contextlib.contextmanager
-def no_room_for_deliveries() -> Iterator[None]:
+def no_room_for_deliveries() -> contextlib.AbstractContextManager[None]:
     """Make every new delivery fail, as a full disk would."""
+    return no_room_in("deliveries")
+
+
+@contextlib.contextmanager
+def no_room_in(table: str) -> Iterator[None]:
+    """Make every new row of a table fail."""
     function = "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'full'; END $$"
-    trigger = "CREATE TRIGGER refused BEFORE INSERT ON deliveries"
+    trigger = f"CREATE TRIGGER refused BEFORE INSERT ON {table}"
     if is_postgresql():
         made, undone = (
             [function, f"{trigger} FOR EACH ROW EXECUTE FUNCTION refuse()"],
-            "DROP TRIGGER refused ON deliveries",
+            f"DROP TRIGGER refused ON {table}",
         )
     else:
         made, undone = [f"{trigger} BEGIN SELECT RAISE(ABORT, 'full'); END"], "DROP TRIGGER refused"

@@ -37,10 +37,15 @@ class Settings:
     base_url: str
     trusted_proxies: int
     smtp_url: str
+    smtp_connections: int
+    smtp_rate: int
     from_address: str
     service_from: str
     reply_to: str | None
+    bounce_domain: str
     mail_allow: tuple[str, ...]
+    seed_addresses: tuple[str, ...]
+    seed_hold_seconds: int
     lease_seconds: int
     retry_seconds: int
     name: str
@@ -126,10 +131,15 @@ def _settings(env: _Environment) -> Settings:
         base_url=env.get("ALERTS_BASE_URL", read.base_url, demo=f"http://127.0.0.1:{port}"),
         trusted_proxies=env.get("ALERTS_TRUSTED_PROXIES", read.number(0, 10), "0"),
         smtp_url=env.get("ALERTS_SMTP_URL", read.smtp_url, "smtp://127.0.0.1:25", demo=f"smtp://127.0.0.1:{port + 2}"),
+        smtp_connections=env.get("ALERTS_SMTP_CONNECTIONS", read.number(1, 100), "4"),
+        smtp_rate=env.get("ALERTS_SMTP_RATE", read.number(0, 1_000_000), "0"),
         from_address=from_address,
         service_from=env.get("ALERTS_SERVICE_FROM", read.optional(read.mailbox), "") or from_address,
         reply_to=env.get("ALERTS_REPLY_TO", read.optional(read.mailbox), "") or None,
+        bounce_domain=env.get("ALERTS_BOUNCE_DOMAIN", read.optional(read.domain), ""),
         mail_allow=env.get("ALERTS_MAIL_ALLOW", read.patterns, "*" if own_inbox else ""),
+        seed_addresses=env.get("ALERTS_SEED_ADDRESSES", read.addresses, ""),
+        seed_hold_seconds=env.get("ALERTS_SEED_HOLD_FOR", read.number(0, 86_400), "0"),
         lease_seconds=env.get("ALERTS_LEASE_SECONDS", read.number(1, 86_400), "900"),
         retry_seconds=env.get("ALERTS_RETRY_SECONDS", read.number(1, 86_400), "300"),
         name=env.get("ALERTS_NAME", read.line, "E-alerts", demo=DEMO_NAME),

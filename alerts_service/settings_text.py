@@ -112,6 +112,22 @@ def mailbox(text: str) -> str:
     return text
 
 
+def domain(text: str) -> str:
+    """A host name under which mail is received."""
+    labels = text.split(".")
+    if len(labels) < 2 or not all(label.replace("-", "").isalnum() and label.isascii() for label in labels):  # noqa: PLR2004
+        raise ValidationError(f"“{text}” is not a domain like bounces.example.org.")
+    return text.lower()
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Addresses separated by commas or spaces."""
+    found = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    for address in found:
+        mailbox(address)
+    return found
+
+
 def _is_plain(address: str) -> bool:
     return address.isascii() and " " not in address
 

@@ -5,9 +5,11 @@ Importing this package maps them all, which migrations and relationships need.
 
 from alerts_service.models.consent import Consent, Wording
 from alerts_service.models.delivery import AT_ONCE, Delivery, DeliveryState, Lane, MailKind
-from alerts_service.models.digest import Digest, DigestUpdate, Drop
+from alerts_service.models.digest import Digest, DigestUpdate, Drop, Tally
 from alerts_service.models.edition import CoveredFrequency, Edition, Turnstile
+from alerts_service.models.host import Host
 from alerts_service.models.installation import Fact
+from alerts_service.models.rate import RELAY, Rate
 from alerts_service.models.signup import SignUp, SignUpTopic
 from alerts_service.models.subscriber import Subscriber
 from alerts_service.models.subscription import CatchUp, Subscription
@@ -17,6 +19,7 @@ from alerts_service.models.update import Update, UpdateTopic
 
 __all__ = [
     "AT_ONCE",
+    "RELAY",
     "CatchUp",
     "Category",
     "Consent",
@@ -28,13 +31,16 @@ __all__ = [
     "Drop",
     "Edition",
     "Fact",
+    "Host",
     "Lane",
     "MailKind",
+    "Rate",
     "SignUp",
     "SignUpTopic",
     "Subscriber",
     "Subscription",
     "Suppression",
+    "Tally",
     "Topic",
     "Turnstile",
     "Update",

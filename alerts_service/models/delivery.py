@@ -88,6 +88,8 @@ class Delivery(Base):
     reason: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
     due_at: Mapped[datetime] = mapped_column(default=AT_ONCE)
+    # When a rate limit gave it its turn; without one it has not been asked.
+    paced_at: Mapped[datetime | None]
     claimed_by: Mapped[str | None] = mapped_column(String(40))
     claim_number: Mapped[int] = mapped_column(default=0, server_default="0")
     lease_until: Mapped[datetime | None]

@@ -58,3 +58,9 @@ class Edition(Base):
     compiled_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     paused_reason: Mapped[str | None] = mapped_column(String(500))
+    # Its seeds go out first; the rest waits until then, on the real clock.
+    held_until: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+    cancelled_reason: Mapped[str | None] = mapped_column(String(500))
+    # When nothing of it was left in the outbox, and its outcomes were counted into `tallies`.
+    tallied_at: Mapped[datetime | None]

@@ -25,6 +25,8 @@ def upgrade() -> None:
     sa.Column('ramp', sa.Double(), nullable=True),
     sa.Column('ramp_from', sa.Date(), nullable=True),
     sa.Column('next_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('urgent_to', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('digests_to', sa.DateTime(timezone=True), nullable=True),
     sa.Column('counted_on', sa.Date(), nullable=True),
     sa.Column('counted', sa.Integer(), server_default='0', nullable=False),
     sa.Column('slowed_per_second', sa.Double(), nullable=True),

@@ -5,7 +5,7 @@ Importing this package maps them all, which migrations and relationships need.
 
 from alerts_service.models.consent import Consent, Wording
 from alerts_service.models.delivery import AT_ONCE, Delivery, DeliveryState, Lane, MailKind
-from alerts_service.models.digest import Digest, DigestUpdate, Drop, Tally
+from alerts_service.models.digest import Digest, DigestUpdate, Drop
 from alerts_service.models.edition import CoveredFrequency, Edition, Turnstile
 from alerts_service.models.host import Host
 from alerts_service.models.installation import Fact
@@ -14,11 +14,13 @@ from alerts_service.models.signup import SignUp, SignUpTopic
 from alerts_service.models.subscriber import Subscriber
 from alerts_service.models.subscription import CatchUp, Subscription
 from alerts_service.models.suppression import Suppression
+from alerts_service.models.tally import MATCHED, Tally, UpdateTally
 from alerts_service.models.topic import Category, Topic
 from alerts_service.models.update import Update, UpdateTopic
 
 __all__ = [
     "AT_ONCE",
+    "MATCHED",
     "RELAY",
     "CatchUp",
     "Category",
@@ -44,6 +46,7 @@ __all__ = [
     "Topic",
     "Turnstile",
     "Update",
+    "UpdateTally",
     "UpdateTopic",
     "Wording",
 ]

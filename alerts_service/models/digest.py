@@ -49,15 +49,3 @@ class Drop(Base):
     update_id: Mapped[int] = mapped_column(ForeignKey("updates.id"), primary_key=True)
     reason: Mapped[str] = mapped_column(String(20), primary_key=True)
     recipients: Mapped[int]
-
-
-class Tally(Base):
-    """How many deliveries of a digest ended in one way, counted once when its edition had nothing left to send."""
-
-    __tablename__ = "tallies"
-
-    digest_id: Mapped[int] = mapped_column(big_id(), ForeignKey("digests.id"), primary_key=True)
-    state: Mapped[str] = mapped_column(String(10), primary_key=True)
-    # Empty where the state has no reason.
-    reason: Mapped[str] = mapped_column(String(200), primary_key=True)
-    recipients: Mapped[int]

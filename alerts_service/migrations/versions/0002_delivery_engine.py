@@ -34,12 +34,22 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('name', name=op.f('pk_rates'))
     )
     op.create_table('tallies',
-    sa.Column('digest_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('edition_id', sa.Integer(), nullable=False),
     sa.Column('state', sa.String(length=10), nullable=False),
     sa.Column('reason', sa.String(length=200), nullable=False),
     sa.Column('recipients', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['digest_id'], ['digests.id'], name=op.f('fk_tallies_digest_id')),
-    sa.PrimaryKeyConstraint('digest_id', 'state', 'reason', name=op.f('pk_tallies'))
+    sa.ForeignKeyConstraint(['edition_id'], ['editions.id'], name=op.f('fk_tallies_edition_id')),
+    sa.PrimaryKeyConstraint('edition_id', 'state', 'reason', name=op.f('pk_tallies'))
+    )
+    op.create_table('update_tallies',
+    sa.Column('update_id', sa.Integer(), nullable=False),
+    sa.Column('edition_id', sa.Integer(), nullable=False),
+    sa.Column('state', sa.String(length=10), nullable=False),
+    sa.Column('reason', sa.String(length=200), nullable=False),
+    sa.Column('recipients', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['edition_id'], ['editions.id'], name=op.f('fk_update_tallies_edition_id')),
+    sa.ForeignKeyConstraint(['update_id'], ['updates.id'], name=op.f('fk_update_tallies_update_id')),
+    sa.PrimaryKeyConstraint('update_id', 'edition_id', 'state', 'reason', name=op.f('pk_update_tallies'))
     )
     op.add_column('deliveries', sa.Column('paced_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('editions', sa.Column('held_until', sa.DateTime(timezone=True), nullable=True))
@@ -56,6 +66,7 @@ def downgrade() -> None:
     op.drop_column('editions', 'cancelled_at')
     op.drop_column('editions', 'held_until')
     op.drop_column('deliveries', 'paced_at')
+    op.drop_table('update_tallies')
     op.drop_table('tallies')
     op.drop_table('rates')
     op.drop_table('hosts')

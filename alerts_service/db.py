@@ -4,11 +4,14 @@
 are numbered and compiles take turns (see docs/architecture.md, matching); it is the first statement, so
 that on PostgreSQL no snapshot is older than the lock.
 
-SQLite: WAL, foreign keys, a writing transaction begins IMMEDIATE. PostgreSQL: READ COMMITTED, and
-REPEATABLE READ for a turn, done again when it cannot be serialised (`taking_turns`).
+SQLite: WAL, foreign keys, a writing transaction begins IMMEDIATE, and its writers take turns by a file lock,
+as SQLite's own way of waiting is to sleep and try again. PostgreSQL: READ COMMITTED, and REPEATABLE READ for a
+turn, done again when it cannot be serialised (`taking_turns`).
 """
 
+import fcntl
 import functools
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,11 +24,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 BUSY_TIMEOUT_SECONDS = 30
 _TRIES = 8
 _SERIALIZATION_FAILURE = "40001"
+_TURN = "turn"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -143,6 +148,22 @@ def upsert(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(model) if is_postgresql() else sqlite.insert(model)
 
 
+def rows(parameter: str, **columns: str) -> str:
+    """Return SQL for a table of rows given as one JSON parameter: a list of objects. Values are the columns' types."""
+    if is_postgresql():
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        return f"json_to_recordset(CAST(:{parameter} AS json)) AS {parameter}({typed})"
+    named = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
+    return f"(SELECT {named} FROM json_each(:{parameter})) AS {parameter}"  # noqa: S608 - names of our own
+
+
+def as_stored(moment: datetime) -> str:
+    """Return a moment as the database keeps it: for `rows`, which no column type binds."""
+    if is_postgresql():
+        return moment.isoformat()
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
 class _BitOr:
     """SQLite aggregate `bit_or`: PostgreSQL has it built in."""
 
@@ -157,12 +178,13 @@ class _BitOr:
 
 
 def prepare(engine: Engine) -> None:
-    """Hang the SQLite settings on an engine: pragmas at connect, BEGIN under our control."""
+    """Hang the SQLite settings on an engine: pragmas at connect, BEGIN under our control, writers in turn."""
     if engine.dialect.name != "sqlite":
         return
+    turn_file = f"{engine.url.database}-turn"
 
     @event.listens_for(engine, "connect")
-    def connect(connection: sqlite3.Connection, _record: object) -> None:
+    def connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # we write BEGIN ourselves, below
         connection.create_aggregate("bit_or", 1, _BitOr)
         for pragma in (
@@ -172,8 +194,20 @@ def prepare(engine: Engine) -> None:
             f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        # A file of its own: locks belong to the open file, so that threads take turns, too.
+        record.info[_TURN] = os.open(turn_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes")
+        if writes:
+            fcntl.flock(connection.connection.info[_TURN], fcntl.LOCK_EX)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @event.listens_for(engine, "checkin")
+    def checkin(_connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        fcntl.flock(record.info[_TURN], fcntl.LOCK_UN)
+
+    @event.listens_for(engine, "close")
+    def close(_connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        os.close(record.info.pop(_TURN))

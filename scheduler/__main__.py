@@ -1,26 +1,24 @@
 """`python -m scheduler`: the scheduler as a process of its own, ended cleanly by SIGTERM or SIGINT.
 
-Signals are blocked and waited for, in the main thread; the timer runs beside it. A job that is at work
-sees the stop flag between two messages, so the end takes no longer than one message.
+It checks the installation once, then runs one timer, which opens editions, and the workers, which send.
 """
 
-import signal
-import threading
+import time
+from collections.abc import Callable
+from functools import partial
 
-import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from flask import Flask
 
 from alerts_service import create_core
+from alerts_service.clock import utcnow
 from alerts_service.db import db
 from alerts_service.services import installing
-from scheduler import jobs
-
-_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-
-log = structlog.get_logger()
+from scheduler import jobs, workers
+from scheduler.delivering import IN_FLIGHT, Run, Worker
 
 
-def main() -> None:
+def main(number_of_workers: int = 1) -> None:
     """Run until told to end. Raises SettingsRefused, SchemaOutdated or KeyMismatch at the start."""
     app = create_core()
     with app.app_context():
@@ -29,17 +27,27 @@ def main() -> None:
         finally:
             db.session.remove()
             db.engine.dispose()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    ending = threading.Event()
+    each = max(1, IN_FLIGHT // number_of_workers)
+    sending = [(f"worker {n}", partial(send, app, each)) for n in range(1, number_of_workers + 1)]
+    workers.supervise([("timer", partial(keep_time, app)), *sending])
+
+
+def keep_time(app: Flask, stop: Callable[[], bool]) -> None:
+    """Run the table of jobs. A job that is at work when the end comes finishes, or sees the flag."""
     timer = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None})
     for job in jobs.table():
-        timer.add_job(jobs.in_context(app, job, ending.is_set), job.trigger, id=job.id, max_instances=1)
+        timer.add_job(jobs.in_context(app, job, stop), job.trigger, id=job.id, max_instances=1)
     timer.start()
-    log.info("scheduler started", jobs=[job.id for job in jobs.table()])
-    number = signal.sigwait(_ENDING)
-    log.info("scheduler ending", signal=signal.Signals(number).name)
-    ending.set()
+    while not stop():
+        time.sleep(0.1)
     timer.shutdown(wait=True)
+
+
+def send(app: Flask, connections: int, stop: Callable[[], bool]) -> None:
+    """Send what is due, for as long as the process lives."""
+    with app.app_context():
+        settings = app.extensions["alerts"]
+        Worker(settings, Run(utcnow, stop, connections=min(connections, settings.smtp_connections))).run()
 
 
 if __name__ == "__main__":

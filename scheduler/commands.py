@@ -8,32 +8,36 @@ import click
 import structlog
 
 from alerts_service.cli.context import answer, in_zone, json_option, now_option, with_app, with_bare_app
-from alerts_service.clock import utcnow
 from alerts_service.config import Settings
+
+workers_option = click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that send."
+)
 
 
 @click.command()
+@workers_option
 @with_bare_app
-def scheduler(_settings: Settings) -> None:
+def scheduler(_settings: Settings, workers: int) -> None:
     """Run the process that opens editions and sends mail, until SIGTERM or Ctrl-C."""
     from scheduler import __main__ as process
 
     _log_to_stderr()
-    process.main()
+    process.main(workers)
 
 
 @click.command()
 @click.option("--drain", is_flag=True, help="Go on until nothing due is left.")
+@workers_option
 @json_option
 @now_option
 @with_app
-def deliver(settings: Settings, drain: bool, as_json: bool, now: datetime | None) -> None:
+def deliver(settings: Settings, drain: bool, workers: int, as_json: bool, now: datetime | None) -> None:
     """Send what is due, lane by lane: one batch, or with --drain all of it. Prints what became of it."""
-    from scheduler import delivering
+    from scheduler import draining
 
     _log_to_stderr()
-    rehearsal = in_zone(now, settings.timezone)
-    counts = delivering.deliver(settings, utcnow, drain=drain, rehearsal=rehearsal)
+    counts = draining.deliver(settings, workers, drain=drain, rehearsal=in_zone(now, settings.timezone))
     answer(
         vars(counts),
         as_json,

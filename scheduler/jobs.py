@@ -15,7 +15,6 @@ from flask import Flask
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.services import editions
-from scheduler import delivering
 
 log = structlog.get_logger()
 
@@ -44,19 +43,11 @@ def urgent(settings: Settings, stop: Stop) -> None:
         opening(settings, stop)
 
 
-def sending(settings: Settings, stop: Stop) -> None:
-    """Send what is due until nothing is left or the process is to end."""
-    counts = delivering.deliver(settings, utcnow, drain=True, stop=stop)
-    if counts != delivering.Counts():
-        log.info("delivered", **vars(counts))
-
-
 def table() -> list[Job]:
     """Return every job of the scheduler."""
     return [
         Job("opening", CronTrigger(second=0, timezone="UTC"), opening),
         Job("urgent", IntervalTrigger(seconds=3, timezone="UTC"), urgent),
-        Job("sending", IntervalTrigger(seconds=2, timezone="UTC"), sending),
     ]
 
 

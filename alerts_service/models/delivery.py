@@ -62,7 +62,7 @@ class Delivery(Base):
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="stamped_when_sent"),
         CheckConstraint("(digest_id IS NULL) = (edition_id IS NULL)", name="digest_of_an_edition"),
         CheckConstraint("digest_id IS NOT NULL OR address IS NOT NULL", name="somewhere_to_go"),
-        Index("ix_deliveries_due", "lane", "due_at", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
+        Index("ix_deliveries_due", "edition_id", "due_at", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
         Index("ix_deliveries_leases", "lease_until", sqlite_where=_SENDING, postgresql_where=_SENDING),
         Index("ix_deliveries_digest", "digest_id", "state"),
         Index(

@@ -47,7 +47,7 @@ class Reply:
 
 _OK = range(200, 300)
 _TRANSIENT = range(400, 500)
-_CLOSING = 421
+CLOSING = 421
 # RFC 3463: bad destination mailbox, system or syntax; mailbox disabled; moved.
 _DEAD = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 
@@ -56,7 +56,7 @@ def meaning(reply: Reply) -> Meaning:
     """Read one reply."""
     if reply.code in _OK:
         return Meaning.SENT
-    if reply.code == _CLOSING or reply.stage is Stage.CONNECT:
+    if reply.code == CLOSING or reply.stage is Stage.CONNECT:
         return Meaning.REQUEUE
     if reply.code in _TRANSIENT:
         return Meaning.RETRY

@@ -109,6 +109,10 @@ class WrongState(Refused):
     status = 409
 
 
+class RateRefused(Refused):
+    """The limit was refused: {reason}"""
+
+
 class CatalogueRefused(Refused):
     """The catalogue was refused, and nothing was changed: {reason}"""
 
@@ -134,3 +138,36 @@ class DatabaseUnusable(AlertsError):
 class KeyMismatch(AlertsError):
     """The permanent key is not the one this database was made with. Give back the old key
     (ALERTS_PERMANENT_KEY, or permanent.key in ALERTS_STATE_DIR): links and suppressions depend on it."""
+
+
+class SendingHeld(AlertsError):
+    """Nothing is sent."""
+
+
+class JournalAhead(SendingHeld):
+    """Nothing is sent: this database is older than the journal of this host, or was written beside another one;
+    most likely it was restored from a backup. Run: alerts restore reconcile"""
+
+
+class JournalMissing(SendingHeld):
+    """Nothing is sent: the journal of this host is missing from ALERTS_STATE_DIR. Give it back, or run: alerts
+    restore reconcile"""
+
+
+class HostUnknown(SendingHeld):
+    """Nothing is sent: others have sent from this database, and this host (or its ALERTS_STATE_DIR) is new to it.
+    It joins by itself once it sees another one at work; where there is none, run: alerts restore reconcile"""
+
+
+class BaseUrlChanged(SendingHeld):
+    """Nothing is sent: this database was made for {remembered}, and ALERTS_BASE_URL is {present}. If that is
+    meant, run: alerts restore reconcile"""
+
+
+class HostsAwaited(SendingHeld):
+    """Nothing is sent: this database is older than the journal of {hosts}. Run there: alerts restore reconcile.
+    Where it is gone for good, run here: alerts restore reconcile --without HOST"""
+
+
+class CopyRefused(AlertsError):
+    """The copy was not made: {reason}"""

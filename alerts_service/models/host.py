@@ -17,3 +17,5 @@ class Host(Base):
     nonce: Mapped[str] = mapped_column(String(40))
     previous: Mapped[str | None] = mapped_column(String(40))
     renewed_at: Mapped[datetime]
+    # When this host found its journal ahead of the database; nobody sends until it has been reconciled there.
+    held_at: Mapped[datetime | None]

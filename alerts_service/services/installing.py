@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KEY_FINGERPRINT = "permanent_key_fingerprint"
 MESSAGE_DOMAIN = "message_domain"
+BASE_URL = "base_url"
 _UPGRADE_LOCK = 0x616C657274  # any number, the same on every host: one upgrade at a time
 
 
@@ -37,6 +38,9 @@ def init(settings: Settings, *, catalogue_file: str | None = None, now: datetime
         _remember(session, KEY_FINGERPRINT, tokens.fingerprint(key))
         # Message-IDs keep the domain of the first start: it may not change under a delivery being retried.
         _remember(session, MESSAGE_DOMAIN, settings.mail_domain)
+        if settings.mode != "demo":
+            # Started under another one, nothing is sent: it may be a copy (see fencing).
+            _remember(session, BASE_URL, settings.base_url)
         if session.get(Turnstile, 1) is None:
             session.add(Turnstile(id=1, release_seq=0))
         _start_frequencies(session, settings, now)

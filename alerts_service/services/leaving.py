@@ -1,6 +1,6 @@
 """Leaving by link: everything, or only the topics of the digest the link came from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from alerts_service.db import db, transaction
 from alerts_service.errors import LinkAltered
 from alerts_service.models import DigestUpdate, Subscriber, Subscription, Topic, UpdateTopic
 from alerts_service.rules import addresses, tokens
-from alerts_service.services import consents, following, people
+from alerts_service.services import consents, following, noting, people
 from alerts_service.services.consents import Origin
 
 BY_LINK = "unsubscribed"
@@ -49,27 +49,45 @@ def leave(token: str, *, only_these: bool, page: str, network: str, settings: Se
     with transaction() as session:
         subscriber, digest_id = _behind(session, token, settings)
         origin = Origin(page, "", subscriber.locale, network)
-        if not only_these:
-            end_all(session, subscriber, origin, now)
-            return
-        of_digest = _topics_of(session, digest_id)
-        people.lock(session, subscriber)
-        rows = following.followed(session, subscriber)
-        _end(session, subscriber, [row for row in rows.values() if row.topic_id in of_digest], origin, now)
+        if only_these:
+            left = _end_these(session, subscriber, _topics_of(session, digest_id), origin, now)
+        else:
+            left = end_all(session, subscriber, origin, now)
+    noting.left(subscriber.address_hash, left, settings=settings, now=now)
 
 
-def end_all(session: Session, subscriber: Subscriber, origin: Origin, now: datetime) -> None:
-    """End every subscription of a person, as a step of a use case."""
+def end_all(session: Session, subscriber: Subscriber, origin: Origin, now: datetime) -> list[str]:
+    """End every subscription of a person, as a step of a use case; return the topics left."""
     people.lock(session, subscriber)
-    _end(session, subscriber, following.followed(session, subscriber).values(), origin, now)
+    return _end(session, subscriber, following.followed(session, subscriber).values(), origin, now)
 
 
-def _end(session: Session, subscriber: Subscriber, rows: Iterable[Subscription], origin: Origin, now: datetime) -> None:
+def end_older(
+    session: Session, subscriber: Subscriber, topics: Sequence[str], origin: Origin, *, than: datetime, now: datetime
+) -> list[str]:
+    """End the subscriptions to some topics that began before a moment, as a step; return the topics left."""
+    people.lock(session, subscriber)
+    named = set(session.scalars(select(Topic.id).where(Topic.slug.in_(topics))))
+    rows = following.followed(session, subscriber).values()
+    return _end(
+        session, subscriber, [row for row in rows if row.topic_id in named and row.started_at < than], origin, now
+    )
+
+
+def _end_these(session: Session, subscriber: Subscriber, topics: set[int], origin: Origin, now: datetime) -> list[str]:
+    people.lock(session, subscriber)
+    rows = following.followed(session, subscriber).values()
+    return _end(session, subscriber, [row for row in rows if row.topic_id in topics], origin, now)
+
+
+def _end(
+    session: Session, subscriber: Subscriber, rows: Iterable[Subscription], origin: Origin, now: datetime
+) -> list[str]:
     rows = list(rows)
     if not rows:
-        return
+        return []
     topics = session.scalars(select(Topic).where(Topic.id.in_([row.topic_id for row in rows])).order_by(Topic.position))
-    left = list(topics)
+    left = [topic.slug for topic in topics]
     for row in rows:
         following.end(session, row, BY_LINK, now)
     subscriber.narrowed_at = now
@@ -80,10 +98,11 @@ def _end(session: Session, subscriber: Subscriber, rows: Iterable[Subscription],
         address_hash=subscriber.address_hash,
         address=subscriber.address,
         kind="withdrawn",
-        facts={"ended": [topic.slug for topic in left]},
+        facts={"ended": left},
         origin=origin,
         now=now,
     )
+    return left
 
 
 def _behind(session: Session, token: str, settings: Settings) -> tuple[Subscriber, int]:

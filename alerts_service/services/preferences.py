@@ -14,7 +14,7 @@ from alerts_service.errors import LinkAltered
 from alerts_service.models import MailKind, Subscriber, Subscription, Topic
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, following, leaving, letters, people
+from alerts_service.services import consents, following, leaving, letters, noting, people
 from alerts_service.services.asking import Choices
 from alerts_service.services.consents import Origin
 
@@ -101,6 +101,7 @@ def change(
         if changed:
             subscriber.ended_at = subscriber.ended_reason = None
             _record(session, subscriber, "changed", changed, Origin(page, "", subscriber.locale, network), now)
+    noting.left(subscriber.address_hash, changed.get("ended", []), settings=settings, now=now)
 
 
 def pause(token: str, *, until: datetime | None, settings: Settings, now: datetime) -> None:
@@ -123,7 +124,8 @@ def leave_all(token: str, *, page: str, network: str, settings: Settings, now: d
     """End every subscription of the person behind a link. Repeating it changes nothing."""
     with transaction() as session:
         subscriber = _behind(session, token, settings, now)
-        leaving.end_all(session, subscriber, Origin(page, "", subscriber.locale, network), now)
+        left = leaving.end_all(session, subscriber, Origin(page, "", subscriber.locale, network), now)
+    noting.left(subscriber.address_hash, left, settings=settings, now=now)
 
 
 def is_away(subscriber: Subscriber, now: datetime) -> bool:

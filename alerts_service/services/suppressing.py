@@ -10,7 +10,7 @@ from alerts_service.db import db, transaction
 from alerts_service.errors import NotFound, WrongState
 from alerts_service.models import Subscriber, Suppression
 from alerts_service.rules import addresses
-from alerts_service.services import people
+from alerts_service.services import noting, people
 
 BOUNCE = "bounce"
 COMPLAINT = "complaint"
@@ -25,8 +25,10 @@ def suppress(address: str, reason: str, detail: str, *, settings: Settings, now:
     address_hash = people.hash_of(found.key, settings)
     with transaction() as session:
         people.take_turn(session, address_hash)
-        if standing(session, address_hash) is None:
-            session.add(Suppression(address_hash=address_hash, reason=reason, detail=detail[:500], suppressed_at=now))
+        if standing(session, address_hash) is not None:
+            return
+        session.add(Suppression(address_hash=address_hash, reason=reason, detail=detail[:500], suppressed_at=now))
+    noting.suppressed(address_hash, reason, settings=settings, now=now)
 
 
 def lift(address: str, reason: str, *, settings: Settings, now: datetime) -> None:

@@ -56,9 +56,10 @@ class Client:
 
     def _serve(self, dialogue: Dialogue) -> None:
         dialogue.begin(time.monotonic())
+        if dialogue.closed or not dialogue.in_hand:
+            return
         poll = select.poll()
-        if not dialogue.closed:
-            poll.register(dialogue.number, select.POLLIN | (select.POLLOUT if dialogue.wants_write else 0))
+        poll.register(dialogue.number, select.POLLIN | (select.POLLOUT if dialogue.wants_write else 0))
         for _, event in poll.poll(20_000):
             if event & select.POLLOUT:
                 dialogue.write(time.monotonic())

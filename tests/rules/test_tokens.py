@@ -1,5 +1,6 @@
 """Tokens: one purpose each, unforgeable, rotating or permanent."""
 
+import hmac
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -163,3 +164,50 @@ def test_an_address_hash_depends_on_key_and_address_and_shows_neither() -> None:
 def test_both_refusals_tell_the_reader_what_to_do() -> None:
     errors: tuple[AlertsError, ...] = (LinkAltered(), LinkExpired())
     assert [(error.status, "new one" in str(error)) for error in errors] == [(404, True), (410, True)]
+
+
+@given(st.text(min_size=1, max_size=80), st.binary(max_size=200))
+def test_the_codes_are_those_of_the_standard_library(key: str, message: bytes) -> None:
+    key = key.encode("utf-8", "replace").decode()
+    derived = hmac.digest(key.encode(), b"alerts\0address", "sha256")
+    text = message.decode("latin-1")
+    assert tokens.address_hash(key, text) == hmac.digest(derived, text.encode(), "sha256").hex()
+
+
+@given(st.integers(0, 2**48 - 1))
+def test_a_bounce_names_its_delivery_whatever_became_of_the_case(delivery: int) -> None:
+    sender = tokens.bounce_sender(PERMANENT, delivery, "bounces.example.org")
+    local, _, domain = sender.partition("@")
+    assert (len(local), domain) == (43, "bounces.example.org")
+    assert local.replace("-", "").isalnum()
+    for spelled in (sender, sender.upper(), sender.swapcase(), f"{local}@elsewhere.example.net"):
+        assert tokens.read_bounce(PERMANENT, spelled) == delivery
+    with pytest.raises(LinkAltered):
+        tokens.read_bounce(OTHER, sender)
+
+
+@given(st.integers(0, 2**48 - 1), st.integers(0, 42), st.sampled_from("0189afzAFZ-._ ٣"))
+def test_an_envelope_sender_with_another_character_is_refused(delivery: int, place: int, other: str) -> None:
+    sender = tokens.bounce_sender(PERMANENT, delivery, "bounces.example.org")
+    if sender[place] != other.lower():
+        with pytest.raises(LinkAltered):
+            tokens.read_bounce(PERMANENT, sender[:place] + other + sender[place + 1 :])
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_refused_as_an_envelope_sender(text: str) -> None:
+    for address in (text, f"bounce-{text}@example.org", f"bounce-{text.encode().hex()[:36]:0<36}@example.org"):
+        with pytest.raises(LinkAltered):
+            tokens.read_bounce(PERMANENT, address)
+
+
+def test_an_envelope_sender_is_of_no_use_as_another_token_of_the_same_number() -> None:
+    bounce, message_id = (
+        tokens.bounce_sender(PERMANENT, 7, "example.org"),
+        tokens.message_id(PERMANENT, "example.org", 7),
+    )
+    digest = tokens.digest_token(PERMANENT, 7)
+    assert bounce[-35:-12] not in message_id + digest.lower()
+    for sender in (bounce.removeprefix("bounce-"), f"<{bounce}>", f"{bounce}@example.org", f"{bounce}\n"):
+        with pytest.raises(LinkAltered):
+            tokens.read_bounce(PERMANENT, sender)

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from environs import ValidationError
 
+from alerts_service.errors import Refused
+from alerts_service.rules.addresses import parse as parse_address
 from alerts_service.rules.slots import BadScheduleError, Frequency, Schedule, parse
 
 MODES = ("production", "staging", "demo")
@@ -124,7 +126,10 @@ def addresses(text: str) -> tuple[str, ...]:
     """Addresses separated by commas or spaces."""
     found = tuple(dict.fromkeys(text.replace(",", " ").split()))
     for address in found:
-        mailbox(address)
+        try:
+            parse_address(address)
+        except Refused as error:
+            raise ValidationError(f"“{address}” cannot be used: {error}") from None
     return found
 
 

@@ -26,13 +26,17 @@ from alerts_service.models import (
 from alerts_service.services import candidates, digests, matching
 from alerts_service.services.digests import Content
 from alerts_service.services.matching import Question
+from alerts_service.services.seeding import Seeding
 
 BATCH_PEOPLE = 20_000
 
 
 @taking_turns
-def compile_next(now: datetime, batch: int = BATCH_PEOPLE) -> tuple[bool, int]:
-    """Do one batch of the oldest uncompiled edition; return whether there was one, and the deliveries made."""
+def compile_next(now: datetime, batch: int = BATCH_PEOPLE, seeding: Seeding | None = None) -> tuple[bool, int]:
+    """Do one batch of the oldest uncompiled edition; return whether there was one, and the deliveries made.
+
+    With its last batch its seeds are queued; they are not counted.
+    """
     with transaction(turn=True) as session:
         query = select(Edition).where(Edition.compiled_at.is_(None)).order_by(Edition.id).limit(1)
         edition = session.scalar(query.execution_options(populate_existing=True))
@@ -41,6 +45,8 @@ def compile_next(now: datetime, batch: int = BATCH_PEOPLE) -> tuple[bool, int]:
         to = _end_of_batch(session, edition, batch) if _has_work(session, edition, now) else None
         if to is None:
             _finish(session, edition, now)
+            if seeding is not None:
+                seeding.plant(session, edition)
             return True, 0
         made = _match(session, edition, to, now)
         _settle_marks(session, edition, to, now)

@@ -48,7 +48,7 @@ def settle(delivery_ids: Sequence[int], *, now: datetime) -> int:
         for digest_id in sorted({row.digest_id for row in rows if row.digest_id is not None}):
             cancelled += _settle_digest(session, session.get_one(Digest, digest_id), now)
         for row in rows:
-            if row.digest_id is None:
+            if row.subscriber_id is None:
                 cancelled += _settle_letter(session, row)
         for subscriber_id in sorted({row.subscriber_id for row in rows if row.subscriber_id is not None}):
             cancelled += _settle_person(session, session.get_one(Subscriber, subscriber_id), now)
@@ -85,6 +85,8 @@ def _settle_digest(session: Session, digest: Digest, now: datetime) -> int:
     if not kept:
         return _change(session, pending, {"state": DeliveryState.CANCELLED, "reason": min(dropped.values())})
     reduced = digests.ensure(session, digest.edition_id, [Content(digest.locale, kept, 0)])[0]
+    # Seeds move along, and stand outside the proof.
+    _change(session, (*pending, Delivery.subscriber_id.is_(None)), {"digest_id": reduced})
     moved = _change(session, pending, {"digest_id": reduced})
     _count_drops(session, digest.id, dropped, moved)
     return 0

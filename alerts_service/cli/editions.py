@@ -20,7 +20,7 @@ def open_due(settings: Settings, as_json: bool, now: datetime | None) -> None:
     scheduler does each minute. Safe to repeat."""
     from alerts_service.services import editions
 
-    done = editions.open_due(settings=settings, now=present(now, settings))
+    done = editions.open_due(settings=settings, now=present(now, settings), clock=utcnow)
     answer(
         vars(done),
         as_json,

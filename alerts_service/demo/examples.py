@@ -42,7 +42,7 @@ def release_and_open(settings: Settings, now: datetime) -> Released:
     update_id, title = _release_one(settings, now)
     made = editions.open_due(settings=settings, now=now).deliveries
     for slot in sorted(editions.next_slots(settings=settings, now=now).values()):
-        made += editions.open_due(settings=settings, now=slot).deliveries
+        made += editions.open_due(settings=settings, now=slot, clock=lambda: now).deliveries
     return Released(title, update_id, made)
 
 

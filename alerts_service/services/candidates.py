@@ -1,12 +1,14 @@
 """Which updates can be owed at a moment, and who is away: the conditions that all questions share."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
-from alerts_service.models import Subscriber, Update, UpdateTopic
-from alerts_service.services.matching import Candidate
+from alerts_service.models import CatchUp, CoveredFrequency, Subscriber, Update, UpdateTopic
+from alerts_service.rules.slots import Frequency
+from alerts_service.services.matching import Candidate, Question
 
 
 def live(now: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -38,3 +40,26 @@ def released(session: Session, low: int, high: int, now: datetime) -> list[Candi
     for update_id, seq, urgent, topic_id in rows:
         topics.setdefault((update_id, seq or 0, urgent), set()).add(topic_id)
     return [Candidate(*key, frozenset(found)) for key, found in topics.items()]
+
+
+def still_open(session: Session, row: Update, after: int, to: int, now: datetime) -> Iterator[Question]:
+    """Ask who of some people still waits for a released update: the questions whose answer may be somebody.
+
+    In the order of the frequencies, as they compile. A frequency served past the update owes it to nobody but
+    those who have a mark of their own below it. Who was given it already is the caller's to take away.
+    """
+    assert row.seq is not None
+    candidate = Candidate(row.id, row.seq, row.urgent, frozenset(topic.id for topic in row.topics))
+    covered = {c.frequency: c.covered_seq for c in session.scalars(select(CoveredFrequency))}
+    for frequency in Frequency:
+        ahead = covered[frequency] < row.seq
+        marked = exists().where(
+            CatchUp.frequency == frequency,
+            CatchUp.subscriber_id > after,
+            CatchUp.subscriber_id <= to,
+            or_(literal(ahead), CatchUp.from_seq < row.seq),
+        )
+        if ahead:
+            yield Question(frequency, covered[frequency], [candidate], after, to, False, now, less_given=False)
+        if session.scalar(select(marked)):
+            yield Question(frequency, covered[frequency], [candidate], after, to, True, now, less_given=False)

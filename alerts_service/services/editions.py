@@ -1,5 +1,7 @@
-"""Editions: open what is due, compile it, and the operator's list, pause and resume."""
+"""Editions: open what is due, compile it, and the operators' list, pause and resume."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import db, reading, taking_turns, transaction
-from alerts_service.errors import NotFound
+from alerts_service.errors import NotFound, WrongState
 from alerts_service.models import (
     CatchUp,
     CoveredFrequency,
@@ -22,7 +24,8 @@ from alerts_service.models import (
     Update,
 )
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import candidates, compiling, publishing
+from alerts_service.services import candidates, compiling, publishing, tallying
+from alerts_service.services.seeding import Seeding
 
 
 @dataclass
@@ -34,16 +37,18 @@ class Opened:
     deliveries: int = 0
 
 
-def open_due(*, settings: Settings, now: datetime) -> Opened:
+def open_due(*, settings: Settings, now: datetime, clock: Callable[[], datetime] | None = None) -> Opened:
     """Release what is due, open the editions that are due, and compile them.
 
+    `clock` is the real time, on which the hold after an edition's seeds runs; without it, `now` is real.
     It has no memory of its own: called late, twice, on two machines or after a crash it comes to the same.
     """
+    seeding = Seeding(settings, clock or (lambda: now))
     done = Opened(released=publishing.release_due(now=now))
     # What an earlier tick left uncompiled comes first: no edition of a frequency opens while one of it is unfinished.
-    done.deliveries += _compile_all(now)
+    done.deliveries += _compile_all(now, seeding)
     done.editions = _open(settings, now)
-    done.deliveries += _compile_all(now)
+    done.deliveries += _compile_all(now, seeding)
     return done
 
 
@@ -70,10 +75,10 @@ def next_slots(*, settings: Settings, now: datetime) -> dict[Frequency, datetime
         }
 
 
-def _compile_all(now: datetime) -> int:
+def _compile_all(now: datetime, seeding: Seeding) -> int:
     total = 0
     while True:
-        worked, made = compiling.compile_next(now)
+        worked, made = compiling.compile_next(now, seeding=seeding)
         total += made
         if not worked:
             return total
@@ -165,59 +170,62 @@ def _anything_immediate(session: Session, row: CoveredFrequency, now: datetime, 
 
 def listing() -> list[dict[str, Any]]:
     """Return the editions, newest first, with the deliveries of each by state."""
-    counts: dict[int, dict[str, int]] = {}
-    for edition_id, state, number in db.session.execute(
-        select(Digest.edition_id, Delivery.state, func.count())
-        .join(Delivery, Delivery.digest_id == Digest.id)
-        .group_by(Digest.edition_id, Delivery.state)
-    ):
-        counts.setdefault(edition_id, {})[state] = number
-    rows = db.session.scalars(select(Edition).order_by(Edition.id.desc()))
-    return [_plain(row) | {"deliveries": counts.get(row.id, {})} for row in rows]
+    session = db.session()
+    outcomes = tallying.of_editions(session)
+    rows = session.scalars(select(Edition).order_by(Edition.id.desc()))
+    return [_plain(row) | {"deliveries": _by_state(outcomes.get(row.id, Counter()))} for row in rows]
 
 
 def show(edition_id: int) -> dict[str, Any]:
-    """Return one edition with its digests counted and its deliveries by state and reason."""
-    row = _existing(db.session(), edition_id)
-    digests = db.session.scalar(select(func.count()).where(Digest.edition_id == edition_id))
-    outcomes = db.session.execute(
-        select(Delivery.state, Delivery.reason, func.count())
-        .where(Delivery.edition_id == edition_id)
-        .group_by(Delivery.state, Delivery.reason)
-    )
-    listed = [{"state": state, "reason": reason, "deliveries": number} for state, reason, number in outcomes]
-    return _plain(row) | {"digests": digests, "outcomes": listed}
+    """Return one edition with its digests counted, its deliveries by state and reason, and its seeds."""
+    session = db.session()
+    row = existing(session, edition_id)
+    digests = session.scalar(select(func.count()).where(Digest.edition_id == edition_id))
+    outcomes = tallying.of_editions(session, edition_id).get(edition_id, Counter())
+    listed = [
+        {"state": state, "reason": reason or None, "deliveries": number}
+        for (state, reason), number in sorted(outcomes.items())
+    ]
+    mine = (Delivery.subscriber_id.is_(None), Delivery.edition_id == edition_id)
+    seeds = session.execute(select(Delivery.address, Delivery.state).where(*mine).order_by(Delivery.id))
+    planted = [{"address": address, "state": state} for address, state in seeds]
+    return _plain(row) | {"digests": digests, "outcomes": listed, "seeds": planted}
 
 
 def pause(edition_id: int, *, reason: str, now: datetime) -> None:
     """Hold an edition's deliveries until it is resumed. Repeating it changes nothing."""
     with transaction() as session:
-        row = _existing(session, edition_id)
+        row = existing(session, edition_id)
         if row.paused_at is None:
             row.paused_at, row.paused_reason = now, reason[:500]
 
 
 def resume(edition_id: int) -> None:
-    """Let a paused edition go on."""
+    """Let a paused edition go on. Raises WrongState where it was cancelled."""
     with transaction() as session:
-        row = _existing(session, edition_id)
+        row = existing(session, edition_id)
+        if row.cancelled_at is not None:
+            raise WrongState(reason=f"edition {edition_id} was cancelled.")
         row.paused_at = row.paused_reason = None
 
 
-def _existing(session: Session, edition_id: int) -> Edition:
-    row = session.get(Edition, edition_id, populate_existing=True)
+def existing(session: Session, edition_id: int, *, lock: bool = False) -> Edition:
+    """Return an edition as it is now, as a step of a use case. Raises NotFound."""
+    row = session.get(Edition, edition_id, populate_existing=True, with_for_update=lock or None)
     if row is None:
         raise NotFound(what="edition", key=edition_id)
     return row
 
 
+def _by_state(outcomes: tallying.Outcomes) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for (state, _), number in sorted(outcomes.items()):
+        found[state] = found.get(state, 0) + number
+    return found
+
+
 def _plain(row: Edition) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "frequency": row.frequency,
-        "slot_at": row.slot_at.isoformat(),
-        "opened_at": row.opened_at.isoformat(),
-        "compiled_at": row.compiled_at.isoformat() if row.compiled_at else None,
-        "paused_at": row.paused_at.isoformat() if row.paused_at else None,
-        "paused_reason": row.paused_reason,
-    }
+    stamps = ("slot_at", "opened_at", "compiled_at", "paused_at", "held_until", "cancelled_at")
+    moments = {name: moment.isoformat() if (moment := getattr(row, name)) else None for name in stamps}
+    own = {"id": row.id, "frequency": row.frequency}
+    return own | moments | {"paused_reason": row.paused_reason, "cancelled_reason": row.cancelled_reason}

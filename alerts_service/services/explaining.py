@@ -13,7 +13,6 @@ from alerts_service.config import Settings
 from alerts_service.db import db
 from alerts_service.errors import NotFound
 from alerts_service.models import (
-    CoveredFrequency,
     Delivery,
     DeliveryState,
     Digest,
@@ -26,9 +25,7 @@ from alerts_service.models import (
     Update,
 )
 from alerts_service.rules import addresses
-from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, matching, people, preferences, suppressing
-from alerts_service.services.matching import Candidate, Question
+from alerts_service.services import candidates, consents, matching, people, preferences, suppressing
 
 ANSWERS = {
     "sent": "It was sent.",
@@ -136,19 +133,10 @@ def _was_dropped(session: Session, row: Update, person: Subscriber) -> bool:
 
 
 def _is_owed(session: Session, row: Update, person: Subscriber, now: datetime) -> bool:
-    assert row.seq is not None
-    candidate = Candidate(row.id, row.seq, row.urgent, frozenset(topic.id for topic in row.topics))
     if row.lapses_at is not None and row.lapses_at <= now:
         return False
-    covered = {c.frequency: c.covered_seq for c in session.scalars(select(CoveredFrequency))}
-    return any(
-        matching.owed(
-            session,
-            Question(frequency, covered[frequency], [candidate], person.id - 1, person.id, behind, now),
-        )
-        for frequency in Frequency
-        for behind in (False, True)
-    )
+    questions = candidates.still_open(session, row, person.id - 1, person.id, now)
+    return any(matching.owed(session, question) for question in questions)
 
 
 def _subscriptions(session: Session, person: Subscriber, row: Update) -> list[tuple[Subscription, str]]:

@@ -37,7 +37,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Question:
-    """Who of the subscribers in (`after`, `to`] is owed which of the candidates in an edition?"""
+    """Who of the subscribers in (`after`, `to`] is owed which of the candidates in an edition?
+
+    Without `less_given` what they were given before is not taken away: for those who take it away themselves.
+    """
 
     frequency: str
     from_seq: int
@@ -46,6 +49,7 @@ class Question:
     to: int
     behind: bool
     now: datetime
+    less_given: bool = True
 
     @property
     def words(self) -> int:
@@ -92,16 +96,7 @@ contents(update_id, {_names(words)}) AS (VALUES {_contents(question)}),
 follow AS (
   SELECT subscriber_id, {_gathered(words)} FROM ({" UNION ALL ".join(parts)}) AS followed GROUP BY subscriber_id
 ),
-given AS MATERIALIZED (
-  SELECT u.digest_id, {_gathered(words, "c.")}
-  FROM digest_updates u JOIN contents c ON c.update_id = u.update_id GROUP BY u.digest_id
-),
-got AS (
-  SELECT d.subscriber_id, {_gathered(words, "g.")}
-  FROM deliveries d JOIN given g ON g.digest_id = d.digest_id
-  WHERE d.subscriber_id > :after AND d.subscriber_id <= :to AND d.state <> 'cancelled'
-  GROUP BY d.subscriber_id
-)
+{_got(words) if question.less_given else _got_nothing(words)}
 SELECT f.subscriber_id, p.locale, {owed}
 FROM follow f JOIN subscribers p ON p.id = f.subscriber_id
 LEFT JOIN got g ON g.subscriber_id = f.subscriber_id
@@ -115,6 +110,25 @@ def owed(session: Session, question: Question) -> list[tuple[int, list[Candidate
         return []
     rows = session.execute(with_moment(statement(question)), question.parameters)
     return [(row[0], question.chosen(row[2:])) for row in rows]
+
+
+def _got(words: range) -> str:
+    """What people were given before: the words that their live deliveries hold."""
+    return f"""
+given AS MATERIALIZED (
+  SELECT u.digest_id, {_gathered(words, "c.")}
+  FROM digest_updates u JOIN contents c ON c.update_id = u.update_id GROUP BY u.digest_id
+),
+got AS (
+  SELECT d.subscriber_id, {_gathered(words, "g.")}
+  FROM deliveries d JOIN given g ON g.digest_id = d.digest_id
+  WHERE d.subscriber_id > :after AND d.subscriber_id <= :to AND d.state <> 'cancelled'
+  GROUP BY d.subscriber_id
+)"""  # noqa: S608 - see above
+
+
+def _got_nothing(words: range) -> str:
+    return f"got AS (SELECT {_big(0)} AS subscriber_id, {', '.join(f'{_big(0)} AS w{n}' for n in words)} WHERE false)"
 
 
 def _follow(question: Question, part: int) -> str:

@@ -4,69 +4,78 @@ Matched is what the compile counted into its digests; the outcomes are counted f
 they stand. The two are written by different statements, so that the sum can fail.
 """
 
+from collections import Counter
 from datetime import datetime
-from itertools import product
 from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from alerts_service.db import db
+from alerts_service.db import is_postgresql, reading
 from alerts_service.errors import NotFound
-from alerts_service.models import (
-    CoveredFrequency,
-    Delivery,
-    DeliveryState,
-    Digest,
-    DigestUpdate,
-    Drop,
-    Subscriber,
-    Update,
-)
+from alerts_service.models import MATCHED, DeliveryState, Subscriber, Update
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import candidates, matching
-from alerts_service.services.matching import Candidate, Question
+from alerts_service.services import candidates, matching, tallying
 
 
-def proof(update_id: int, *, now: datetime) -> dict[str, Any]:
-    """Return matched, sent, pending, failed and cancelled (by reason), who still waits, and whether it adds up."""
-    session = db.session()
+def proof(update_id: int, *, now: datetime, recount: bool = False) -> dict[str, Any]:
+    """Return matched, sent, pending, failed and cancelled (by reason), who still waits, and whether it adds up.
+
+    Editions that have ended are looked up in their tallies; `recount` counts the deliveries of all of them, and
+    says whether the tallies agree. Raises NotFound.
+    """
+    with reading() as session:
+        # One snapshot, so that what moves meanwhile is counted once.
+        session.rollback()
+        if is_postgresql():
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        return _proof(session, update_id, now, recount)
+
+
+def _proof(session: Session, update_id: int, now: datetime, recount: bool) -> dict[str, Any]:
     row = session.get(Update, update_id)
     if row is None:
         raise NotFound(what="update", key=update_id)
-    holding = select(DigestUpdate.digest_id).where(DigestUpdate.update_id == update_id)
-    matched = session.scalar(select(func.sum(Digest.recipients)).where(Digest.id.in_(holding))) or 0
-    counts = _outcomes(session, update_id)
-    cancelled = counts.pop("cancelled")
+    outcomes = tallying.of_update(session, update_id)
+    agree: dict[str, bool] = {}
+    if recount:
+        looked_up, outcomes = outcomes, tallying.of_update(session, update_id, recount=True)
+        agree = {"tallies_agree": looked_up == outcomes}
+    matched = outcomes[MATCHED, ""]
+    counts = _counts(outcomes)
     return {
         "update": update_id,
         "title": row.title,
         "matched": matched,
         **counts,
-        "cancelled": sum(cancelled.values()),
-        "cancelled_by_reason": cancelled,
         "waiting_for_their_slot": _waiting(session, row, now),
-        "adds_up": matched == sum(counts.values()) + sum(cancelled.values()),
+        "adds_up": matched == sum(counts[name] for name in ("sent", "pending", "failed", "cancelled")),
+        **agree,
     }
 
 
-def _outcomes(session: Session, update_id: int) -> dict[str, Any]:
-    counts: dict[str, Any] = {"sent": 0, "pending": 0, "failed": 0, "cancelled": {}}
-    by_state = (
-        select(Delivery.state, Delivery.reason, func.count())
-        .join(DigestUpdate, DigestUpdate.digest_id == Delivery.digest_id)
-        .where(DigestUpdate.update_id == update_id)
-        .group_by(Delivery.state, Delivery.reason)
-    )
-    for state, reason, number in session.execute(by_state):
-        if state == DeliveryState.CANCELLED:
-            counts["cancelled"][reason] = counts["cancelled"].get(reason, 0) + number
-        else:
-            counts["pending" if state == DeliveryState.SENDING else state] += number
-    dropped = select(Drop.reason, func.sum(Drop.recipients)).where(Drop.update_id == update_id).group_by(Drop.reason)
-    for reason, number in session.execute(dropped):
-        counts["cancelled"][reason] = counts["cancelled"].get(reason, 0) + number
-    return counts
+def _counts(outcomes: tallying.Outcomes) -> dict[str, Any]:
+    by_state: Counter[str] = Counter()
+    for (state, _), number in outcomes.items():
+        by_state[state] += number
+    cancelled = {reason: number for (state, reason), number in outcomes.items() if state == DeliveryState.CANCELLED}
+    return {
+        "sent": by_state[DeliveryState.SENT],
+        "pending": by_state[DeliveryState.PENDING] + by_state[DeliveryState.SENDING],
+        "failed": by_state[DeliveryState.FAILED],
+        "cancelled": by_state[DeliveryState.CANCELLED],
+        "cancelled_by_reason": {reason: number for reason, number in sorted(cancelled.items()) if number},
+    }
+
+
+# By edition: few hold the update, and a person has one delivery in each.
+_GIVEN = """
+DELETE FROM waiting WHERE EXISTS (
+  SELECT 1 FROM deliveries d JOIN digest_updates h ON h.digest_id = d.digest_id AND h.update_id = :update
+  WHERE d.subscriber_id = waiting.subscriber_id AND d.state <> 'cancelled' AND d.edition_id IN (
+    SELECT g.edition_id FROM digest_updates u JOIN digests g ON g.id = u.digest_id WHERE u.update_id = :update
+  )
+)"""
 
 
 def _waiting(session: Session, row: Update, now: datetime) -> dict[str, int]:
@@ -74,13 +83,13 @@ def _waiting(session: Session, row: Update, now: datetime) -> dict[str, int]:
     if row.seq is None or not any(c.id == row.id for c in candidates.released(session, row.seq - 1, row.seq, now)):
         return {}
     highest = session.scalar(select(func.max(Subscriber.id))) or 0
-    candidate = Candidate(row.id, row.seq, row.urgent, frozenset(topic.id for topic in row.topics))
-    covered = {c.frequency: c.covered_seq for c in session.scalars(select(CoveredFrequency))}
+    questions = list(candidates.still_open(session, row, 0, highest, now))
+    if not questions:
+        return {}
     # The working table gives each person to the frequency that compiles first.
     session.execute(text("DROP TABLE IF EXISTS waiting"))
     session.execute(text("CREATE TEMPORARY TABLE waiting (subscriber_id BIGINT PRIMARY KEY, frequency VARCHAR(10))"))
-    for frequency, behind in product(Frequency, (False, True)):
-        question = Question(frequency, covered[frequency], [candidate], 0, highest, behind, now)
+    for question in questions:
         session.execute(
             matching.with_moment(
                 "INSERT INTO waiting SELECT q.subscriber_id, :frequency"  # noqa: S608 - no outside text
@@ -88,7 +97,7 @@ def _waiting(session: Session, row: Update, now: datetime) -> dict[str, int]:
             ),
             question.parameters,
         )
+    session.execute(text(_GIVEN), {"update": row.id})
     rows = session.execute(text("SELECT frequency, count(*) FROM waiting GROUP BY frequency"))
     numbers: dict[str, int] = {row[0]: row[1] for row in rows}
-    session.rollback()
     return {str(frequency): numbers[frequency] for frequency in Frequency if frequency in numbers}

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from alerts_service.errors import WrongState
 from alerts_service.models import DeliveryState
-from alerts_service.services import settling, suppressing
+from alerts_service.services import settling, steering, suppressing
 from alerts_service.services.outbox import Claimed
 from tests.matching.model import FREQUENCIES, Model, Person, Update, demand
 from tests.matching.watching import NAMES, Watcher
@@ -55,6 +56,10 @@ DEEDS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
     ),
     "record_late": (2, {"fate": st.sampled_from(FATES[:4])}),
     "leases_end": (2, {}),
+    "cancel_edition": (2, {"pick": picks, "batch": st.sampled_from((1, 2, 100))}),
+    "cancel_and_die": (1, {"pick": picks}),
+    "retry_failed": (2, {"pick": picks}),
+    "tally": (2, {}),
     "ask_why": (1, {"name": names, "pick": picks}),
 }
 
@@ -274,6 +279,52 @@ class Lives(Watcher, RuleBasedStateMachine):
         self.see_compile(edition, None if row.compiled_at else row.compiled_to, self.fresh_lines())
         self.look()
 
+    def cancel_edition(self, pick: int, batch: int) -> None:
+        """Cancel an edition; one that is not compiled pauses, and goes on later."""
+        edition = self.some_edition(pick, "pending")
+        ended = self.world.cancel(edition.id, batch)
+        demand((ended is not None) == edition.compiled, f"{edition} was cancelled before its compile, or was not")
+        if edition.compiled:
+            edition.cancelled = True
+        else:
+            self.world.resume_edition(edition.id)
+        self.look()
+        pending = [
+            line for line in self.model.ledger.values() if line.edition == edition.id and line.state == "pending"
+        ]
+        demand(not (edition.cancelled and pending), f"left of a cancelled edition: {pending}")
+
+    def cancel_and_die(self, pick: int) -> None:
+        """Cancel an edition in a process that dies after the first delivery."""
+        edition = self.some_edition(pick, "pending")
+        if edition.compiled and steering._stop(edition.id, "", self.world.now):
+            edition.cancelled = True
+            steering._cancel_some(edition.id, 1)
+        self.look()
+
+    def retry_failed(self, pick: int) -> None:
+        """Try an edition's failed deliveries again."""
+        edition = self.some_edition(pick, "failed")
+        edition.retrying = True
+        try:
+            self.world.retry_failed(edition.id)
+        except WrongState:
+            demand(edition.cancelled, f"{edition} could not be tried again")
+        self.look()
+        edition.retrying = False
+        failed = {
+            line.person
+            for line in self.model.ledger.values()
+            if line.edition == edition.id and line.state == "failed" and not edition.cancelled
+        }
+        demand(all(self.model.people[i].suppressed_for for i in failed), f"not tried again: {failed}")
+
+    def tally(self) -> None:
+        """Let the scheduler's minute come: what is left of cancelled editions ends, what has ended is counted."""
+        self.world.finish_cancelling()
+        self.look()
+        self.world.tally()
+
     # Deliveries
 
     def deliver(self, limit: int, fates: Sequence[DeliveryState | None]) -> None:
@@ -333,9 +384,10 @@ class Lives(Watcher, RuleBasedStateMachine):
                 person.paused = False
         self.world.now = max(self.latest, self.world.now)
         self.world.advance(timedelta(days=40))
-        self.tick()
         self.world.take_back()
         self.look()
+        self.tally()
+        self.tick()
         self.drain()
         self.nobody_lacks_anything()
 
@@ -350,6 +402,7 @@ class Lives(Watcher, RuleBasedStateMachine):
             if not claim.deliveries and not claim.unsettled:
                 break
             self.world.record_all(claim.deliveries)
+        self.tally()
         states = {line.state for line in self.model.ledger.values()}
         demand(states <= {"sent", "failed", "cancelled"}, f"left in the outbox: {states}")
 
@@ -377,5 +430,8 @@ NEEDS: dict[str, Callable[[Lives], object]] = {
     "suppress_or_lift": lambda life: life.known,
     "withdraw": lambda life: life.model.updates,
     "record_late": lambda life: life.in_hand,
+    "cancel_edition": lambda life: life.model.editions,
+    "cancel_and_die": lambda life: life.model.editions,
+    "retry_failed": lambda life: life.model.editions,
     "ask_why": lambda life: life.model.updates,
 }

@@ -96,6 +96,9 @@ class Edition:
     urgent: bool
     served_to: int = 0
     compiled: bool = False
+    cancelled: bool = False
+    # Its failed deliveries may come back to the queue now.
+    retrying: bool = False
 
 
 @dataclass(frozen=True)
@@ -305,6 +308,9 @@ class Model:
         elif step == ("pending", "sending"):
             demand(before.holds == line.holds, f"changed while it was claimed: {line}")
             self._sendable(person, line, now)
+        elif step == ("failed", "pending"):
+            demand(self.editions[line.edition].retrying and before.holds == line.holds, f"{before} became {line}")
+            demand(not person.suppressed_for, f"{person} is suppressed, yet tried again: {line}")
         else:
             allowed = {("sending", "sent"), ("sending", "failed"), ("sending", "pending")}
             demand(step in allowed and before.holds == line.holds, f"{before} became {line}")
@@ -339,6 +345,8 @@ class Model:
             case "left" | "withdrawn" | "expired":
                 demand(all(self._gone(person, u, now) for u in line.holds), f"cancelled without a reason: {line}")
                 self._forget(person, line.holds, now)
+            case "edition cancelled":
+                demand(self.editions[line.edition].cancelled, f"its edition goes on: {line}")
             case _:
                 raise Broken(f"cancelled without a reason: {line}")
 

@@ -96,6 +96,14 @@ class Watcher:
         name = names[pick // 2 % len(names)]
         return name, self.model.people[self.ids[name]]
 
+    def some_edition(self, pick: int, state: str) -> Edition:
+        """Return one of the editions; mostly one that has a delivery in a state."""
+        found = list(self.model.editions.values())
+        if pick % 4:
+            having = {line.edition for line in self.model.ledger.values() if line.state == state}
+            found = [edition for edition in found if edition.id in having] or found
+        return found[-1 - pick // 4 % len(found)]
+
     def _move(self, person: Person, frequency: str) -> None:
         for followed in person.follows.values():
             followed.frequency = frequency

@@ -39,8 +39,10 @@ from alerts_service.services import (
     proving,
     publishing,
     settling,
+    steering,
     subscribing,
     suppressing,
+    tallying,
 )
 from alerts_service.services.outbox import Claimed, Outcome
 from tests.conftest import START
@@ -195,6 +197,30 @@ class World:
         """Do one batch of the oldest uncompiled edition."""
         return compiling.compile_next(self.now, people_a_batch)
 
+    def cancel(self, edition_id: int, batch: int = 1000) -> int | None:
+        """End an edition."""
+        return steering.cancel(edition_id, reason="", now=self.now, batch=batch)
+
+    def pause_edition(self, edition_id: int) -> None:
+        """Hold an edition."""
+        editions.pause(edition_id, reason="", now=self.now)
+
+    def resume_edition(self, edition_id: int) -> None:
+        """Let an edition go on."""
+        editions.resume(edition_id)
+
+    def finish_cancelling(self) -> int:
+        """Let the scheduler end what is left of cancelled editions."""
+        return steering.finish_cancelling()
+
+    def retry_failed(self, edition_id: int) -> int:
+        """Try an edition's failed deliveries again."""
+        return steering.retry_failed(edition_id, now=self.now)
+
+    def tally(self) -> int:
+        """Let the scheduler count what has ended."""
+        return tallying.tally_finished(self.now)
+
     # Deliveries
 
     def claim(self, worker: str = "worker", limit: int = 1000) -> list[Claimed]:
@@ -290,8 +316,11 @@ class World:
         return [(row.subscriber_id, row.topic_id, row.since_seq, row.mark) for row in rows]
 
     def proof(self, update_id: int) -> dict[str, Any]:
-        """Return the proof of an update."""
-        return proving.proof(update_id, now=self.now)
+        """Return the proof of an update, and hold the tallies to it."""
+        found = proving.proof(update_id, now=self.now)
+        recounted = proving.proof(update_id, now=self.now, recount=True)
+        assert recounted == found | {"tallies_agree": True}
+        return found
 
     def explain(self, name: str, update_id: int) -> str:
         """Return why a person did, or did not, get an update, as a key."""

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import db, transaction
 from alerts_service.errors import NotFound, WrongState
-from alerts_service.models import Subscriber, Suppression
+from alerts_service.models import SignUp, Subscriber, Suppression
 from alerts_service.rules import addresses
 from alerts_service.services import noting, people
 
@@ -42,6 +42,34 @@ def lift(address: str, reason: str, *, settings: Settings, now: datetime) -> Non
         if suppression.reason == COMPLAINT:
             raise WrongState(reason="after a complaint only the person's own new confirmation lifts it")
         suppression.lifted_at, suppression.lifted_reason = now, reason[:200]
+
+
+def lift_domain(domain: str, reason: str, *, since: datetime, until: datetime, now: datetime) -> int:
+    """Lift what stopped mail to a domain's addresses from `since` to before `until`; return how many.
+
+    For a server that refused everybody for a while. Complaints stay. Known are the addresses of subscribers and
+    sign-ups only: of any other nothing but its hash is kept. Raises AddressRefused for what is no domain.
+    """
+    values = {"lifted_at": now, "lifted_reason": reason[:200]}
+    with transaction() as session:
+        result = session.execute(update(Suppression).where(*_of_domain(domain, since, until)).values(**values))
+        return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def count_of_domain(domain: str, *, since: datetime, until: datetime) -> int:
+    """Return how many suppressions `lift_domain` would lift."""
+    query = select(func.count()).select_from(Suppression).where(*_of_domain(domain, since, until))
+    return db.session.scalar(query) or 0
+
+
+def _of_domain(domain: str, since: datetime, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    at_domain = "@" + addresses.parse(f"anybody@{domain}").key.rpartition("@")[2]
+    known = [
+        exists().where(table.address_hash == Suppression.address_hash, func.lower(table.address).endswith(at_domain))
+        for table in (Subscriber, SignUp)
+    ]
+    made = (Suppression.suppressed_at >= since, Suppression.suppressed_at < until)
+    return (*made, Suppression.lifted_at.is_(None), Suppression.reason != COMPLAINT, or_(*known))
 
 
 def lift_by_confirmation(session: Session, address_hash: str, now: datetime) -> None:

@@ -48,6 +48,8 @@ TABLE: dict[str, Entry | dict[str, Entry]] = {
         "show": Entry(f"{_HERE}.editions:show", "Show one edition and what became of its deliveries."),
         "pause": Entry(f"{_HERE}.editions:pause", "Hold an edition's deliveries."),
         "resume": Entry(f"{_HERE}.editions:resume", "Let a paused edition go on."),
+        "cancel": Entry(f"{_HERE}.editions:cancel", "End an edition; whoever was not sent to is owed it again."),
+        "retry-failed": Entry(f"{_HERE}.editions:retry_failed", "Try an edition's failed deliveries again."),
     },
     "outbox": {"count": Entry(f"{_HERE}.records:outbox_count", "Count the deliveries that have not ended.")},
     "ledger": Entry(f"{_HERE}.records:ledger", "Print every delivery with its fate, one JSON line each."),

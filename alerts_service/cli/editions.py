@@ -74,8 +74,49 @@ def resume(_settings: Settings, edition: int, as_json: bool) -> None:
     answer({"id": edition, "paused": False}, as_json, lambda d: [f"Resumed: edition {d['id']}"])
 
 
+@click.command()
+@click.argument("edition", type=int)
+@click.option("--reason", default="by an operator", help="Why; kept with it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@with_app
+def cancel(_settings: Settings, edition: int, reason: str, yes: bool, as_json: bool) -> None:
+    """End EDITION: whoever it has not been sent to is owed its updates again, in their next edition. To
+    prevent that, withdraw the update. Before its compile it is only paused. Safe to repeat."""
+    from alerts_service.services import editions, steering
+
+    if not yes:
+        frequency = editions.show(edition)["frequency"]
+        click.confirm(f"Cancel edition {edition}, {frequency}?", abort=True, err=as_json)
+    ended = steering.cancel(edition, reason=reason, now=utcnow())
+    answer({"id": edition, "cancelled": ended is not None, "deliveries": ended or 0}, as_json, _ended)
+
+
+@click.command("retry-failed")
+@click.argument("edition", type=int)
+@json_option
+@with_app
+def retry_failed(_settings: Settings, edition: int, as_json: bool) -> None:
+    """Try the failed deliveries of EDITION again, those of suppressed addresses apart."""
+    from alerts_service.services import steering
+
+    number = steering.retry_failed(edition, now=utcnow())
+    answer(
+        {"id": edition, "deliveries": number},
+        as_json,
+        lambda d: [f"Back in the queue: {d['deliveries']} of edition {d['id']}"],
+    )
+
+
+def _ended(done: dict[str, Any]) -> Iterable[str]:
+    if done["cancelled"]:
+        yield f"Cancelled: edition {done['id']}, {done['deliveries']} deliveries"
+    else:
+        yield f"Paused: edition {done['id']} is not compiled yet; cancel it when it is"
+
+
 def _lines(rows: list[dict[str, Any]]) -> Iterable[str]:
     for row in rows:
         states = ", ".join(f"{number} {state}" for state, number in row["deliveries"].items()) or "nothing to send"
-        held = "  PAUSED" if row["paused_at"] else ""
+        held = "  CANCELLED" if row["cancelled_at"] else "  PAUSED" if row["paused_at"] else ""
         yield f"{row['id']:>6}  {row['frequency']:<9}  {row['slot_at']}  {states}{held}"

@@ -51,17 +51,18 @@ def explain(settings: Settings, address: str, update: int, as_json: bool, now: d
 
 @click.command()
 @click.argument("update", type=int)
+@click.option("--recount", is_flag=True, help="Count every delivery, and hold the tallies of ended editions to it.")
 @json_option
 @now_option
 @with_app
-def proof(settings: Settings, update: int, as_json: bool, now: datetime | None) -> None:
+def proof(settings: Settings, update: int, recount: bool, as_json: bool, now: datetime | None) -> None:
     """Prove what became of UPDATE for everybody it was matched to: matched = sent + pending + failed +
-    cancelled. Exit 1 if it does not add up."""
+    cancelled. Exit 1 if it does not add up, or if a tally is wrong."""
     from alerts_service.services import proving
 
-    found = proving.proof(update, now=present(now, settings))
+    found = proving.proof(update, now=present(now, settings), recount=recount)
     answer(found, as_json, pairs)
-    if not found["adds_up"]:
+    if not (found["adds_up"] and found.get("tallies_agree", True)):
         raise SystemExit(1)
 
 

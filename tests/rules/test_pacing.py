@@ -28,8 +28,10 @@ from alerts_service.rules.pacing import (
     Slowed,
     Waiting,
     admit,
+    asks_to_slow_down,
     slower,
 )
+from alerts_service.rules.replies import Reply, Stage
 
 NEW_YORK = ZoneInfo("America/New_York")
 # A Monday, 09:00 in New York.
@@ -294,6 +296,27 @@ def test_what_a_slow_domain_keeps_back_takes_nothing_from_the_relay() -> None:
     fast = [moment for moment, one in outbox.sent if one.domain == "fast"]
     assert len(fast) == 1000
     assert fast[-1] - START <= 1000 / 100 + 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "words", "asks"),
+    [
+        (Stage.RCPT, 421, "4.7.28 Unusual rate of mail", True),
+        (Stage.DATA, 421, "Too busy", True),
+        (Stage.RCPT, 451, "4.7.1 Greylisted", True),
+        (Stage.DATA, 450, "4.7.0 Try later", True),
+        (Stage.RCPT, 452, "4.2.2 Mailbox full", False),
+        (Stage.RCPT, 550, "5.7.1 Refused", False),
+        (Stage.DATA, 250, "2.0.0 Ok", False),
+        (Stage.CONNECT, 421, "4.7.0 Too many connections", False),
+        (Stage.MAIL, 421, "Closing", False),
+        (Stage.MAIL, 451, "4.7.1 Later", False),
+    ],
+)
+def test_421_and_policy_replies_about_a_recipient_ask_for_a_slow_down(
+    stage: Stage, code: int, words: str, asks: bool
+) -> None:
+    assert asks_to_slow_down(Reply(stage, code, words)) is asks
 
 
 @given(st.floats(0.1, 900), st.floats(0, 1e5))

@@ -51,6 +51,10 @@ TABLE: dict[str, Entry | dict[str, Entry]] = {
         "cancel": Entry(f"{_HERE}.editions:cancel", "End an edition; whoever was not sent to is owed it again."),
         "retry-failed": Entry(f"{_HERE}.editions:retry_failed", "Try an edition's failed deliveries again."),
     },
+    "rates": {
+        "list": Entry(f"{_HERE}.rates:list_rates", "List the limits in force, and what was sent today."),
+        "set": Entry(f"{_HERE}.rates:set_rate", "Set how fast a domain, or the relay, is sent to."),
+    },
     "outbox": {"count": Entry(f"{_HERE}.records:outbox_count", "Count the deliveries that have not ended.")},
     "ledger": Entry(f"{_HERE}.records:ledger", "Print every delivery with its fate, one JSON line each."),
     "explain": Entry(f"{_HERE}.records:explain", "Say why a person did, or did not, get an update."),

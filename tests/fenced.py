@@ -125,6 +125,8 @@ def copy_of(settings: Settings, folder: Path) -> Callable[[], None]:
         connection.execute(text("CREATE SCHEMA copied"))
         for table in tables:
             connection.execute(text(f"CREATE TABLE copied.{table} AS SELECT * FROM public.{table}"))
+        names = connection.scalars(text("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'")).all()
+        counted = {name: connection.execute(text(f"SELECT last_value, is_called FROM {name}")).one() for name in names}
     engine.dispose()
 
     def restore() -> None:
@@ -134,13 +136,8 @@ def copy_of(settings: Settings, folder: Path) -> Callable[[], None]:
             for table in tables:
                 connection.execute(text(f"DELETE FROM public.{table}"))
                 connection.execute(text(f"INSERT INTO public.{table} SELECT * FROM copied.{table}"))
-            for table in tables:
-                numbered = "id" in Base.metadata.tables[table].columns
-                name = connection.scalar(text(f"SELECT pg_get_serial_sequence('{table}', 'id')")) if numbered else None
-                if name:
-                    connection.execute(
-                        text(f"SELECT setval('{name}', (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)")
-                    )
+            for name, (value, called) in counted.items():
+                connection.execute(text(f"SELECT setval('{name}', {value}, {called})"))
             connection.execute(text("DROP SCHEMA copied CASCADE"))
         engine.dispose()
 

@@ -157,25 +157,31 @@ class Fence:
 
 def check(session: Session, settings: Settings, own: Journal) -> None:
     """Raise SendingHeld where nothing may be sent. The caller holds the lock of the host."""
+    for reason in reasons(session, settings, own):
+        raise reason
+
+
+def reasons(session: Session, settings: Settings, own: Journal) -> list[SendingHeld]:
+    """Return every reason why nothing may be sent, the first to be told first."""
+    found: list[SendingHeld] = []
     remembered = session.scalar(select(Fact.value).where(Fact.name == BASE_URL))
     if remembered != settings.base_url:
-        raise BaseUrlChanged(remembered=remembered or "no base URL", present=settings.base_url)
-    columns = select(Host.id, Host.nonce, Host.previous, Host.held_at)
-    rows = {row.id: row for row in session.execute(columns)}
-    mine, last = rows.get(own.host()), own.last()
+        found.append(BaseUrlChanged(remembered=remembered or "no base URL", present=settings.base_url))
+    rows = {row.id: row for row in session.execute(select(Host.id, Host.nonce, Host.previous, Host.held_at))}
+    mine, last = rows.pop(own.host(), None), own.last()
     if mine is None:
         if last is not None and last.kind == journal.TURN:
-            raise JournalAhead
-        if rows:
-            raise HostUnknown
-        return
-    if last is None:
-        raise JournalMissing
-    if last.nonce not in {mine.nonce, mine.previous}:
-        raise JournalAhead
+            found.append(JournalAhead())
+        elif rows:
+            found.append(HostUnknown())
+    elif last is None:
+        found.append(JournalMissing())
+    elif last.nonce not in {mine.nonce, mine.previous}:
+        found.append(JournalAhead())
     awaited = sorted(row.id for row in rows.values() if row.held_at is not None)
     if awaited:
-        raise HostsAwaited(hosts=", ".join(awaited))
+        found.append(HostsAwaited(hosts=", ".join(awaited)))
+    return found
 
 
 def _renew(session: Session, settings: Settings, host: str, last: str, nonce: str, clock: datetime) -> bool:

@@ -31,6 +31,18 @@ def suppress(address: str, reason: str, detail: str, *, settings: Settings, now:
     noting.suppressed(address_hash, reason, settings=settings, now=now)
 
 
+def suppress_again(session: Session, *, address_hash: str, reason: str, at: datetime) -> bool:
+    """Suppress an address as it was at a moment, as a step; say whether the database had not known it."""
+    people.take_turn(session, address_hash)
+    since = select(Suppression.id).where(Suppression.address_hash == address_hash, Suppression.suppressed_at >= at)
+    if session.scalar(since.limit(1)) is not None or standing(session, address_hash) is not None:
+        return False
+    detail = "done again after a restore"
+    session.add(Suppression(address_hash=address_hash, reason=reason, detail=detail, suppressed_at=at))
+    session.flush()
+    return True
+
+
 def lift(address: str, reason: str, *, settings: Settings, now: datetime) -> None:
     """Let mail go to an address again. A complaint is never lifted by an operator (WrongState)."""
     address_hash = people.hash_of(addresses.parse(address).key, settings)

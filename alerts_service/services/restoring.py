@@ -1,0 +1,288 @@
+"""After a restore: what the journal knows and the database has forgotten is done again, then mail may go out.
+
+First the people who left and the addresses that were suppressed, then the deliveries; at the end the base URL
+is adopted and a new nonce begun. Until then nothing is sent, and doing it again does no harm. The journal is
+read as a stream, some turns of the sender to a transaction.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from alerts_service import journal
+from alerts_service.config import Settings
+from alerts_service.db import reading, taking_turns, transaction
+from alerts_service.errors import BaseUrlChanged, HostsAwaited, HostUnknown, NotFound, SendingHeld
+from alerts_service.journal import Entry, Journal
+from alerts_service.models import (
+    CoveredFrequency,
+    Delivery,
+    DeliveryState,
+    Edition,
+    Fact,
+    Host,
+    Subscriber,
+    Turnstile,
+)
+from alerts_service.rules.slots import Frequency
+from alerts_service.services import amending, compiling, fencing, leaving, mailing, noting, suppressing
+from alerts_service.services.consents import Origin
+from alerts_service.services.installing import BASE_URL
+from alerts_service.services.rebuilding import Rebuilding, Rebuilt
+from alerts_service.services.returning import Returned
+from alerts_service.services.seeding import Seeding
+
+_TURNS, _PEOPLE = 10, 200
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Plan:
+    """Why nothing is sent now, what the journal would add, and what would go out then."""
+
+    reasons: list[str] = field(default_factory=list)
+    unsubscribes: int = 0
+    suppressions: int = 0
+    turns: int = 0
+    messages: int = 0
+    sending: int = 0
+    waiting: int = 0
+    base_url: str | None = None
+    other_hosts: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class Done:
+    """What was done again, and how many deliveries wait to be sent now."""
+
+    unsubscribes: int = 0
+    suppressions: int = 0
+    counted_as_sent: int = 0
+    unknown: int = 0
+    waiting: int = 0
+    awaited: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _State:
+    """How the database and this host's journal stand to each other."""
+
+    reasons: list[SendingHeld]
+    since: str | None
+    hosts: list[dict[str, str]]
+
+    @property
+    def base_url_changed(self) -> bool:
+        return any(isinstance(reason, BaseUrlChanged) for reason in self.reasons)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the journal was not written beside this database as it is now."""
+        return any(not isinstance(reason, BaseUrlChanged | HostsAwaited) for reason in self.reasons)
+
+
+def plan(settings: Settings) -> Plan:
+    """Say what `reconcile` would do; changes nothing."""
+    own = Journal(settings.state_dir)
+    with reading() as session:
+        state = _state(session, settings, own)
+        found = Plan([str(reason) for reason in state.reasons], other_hosts=state.hosts)
+        found.base_url = settings.base_url if state.base_url_changed else None
+        found.sending = _count(session, DeliveryState.SENDING) if state.apart else 0
+        found.waiting = _count(session, DeliveryState.PENDING)
+    if state.apart:
+        for entry in own.entries(state.since):
+            found.unsubscribes += entry.kind == journal.LEFT
+            found.suppressions += entry.kind == journal.SUPPRESSED
+        for entry in _turns(own, state.since):
+            found.turns += 1
+            found.messages += sum(1 for _ in _short_ids(entry))
+    return found
+
+
+def reconcile(
+    settings: Settings, *, without: Collection[str] = (), now: datetime, clock: datetime, progress: Progress
+) -> Done:
+    """Do again what the journal knows, and let mail go out. `without` names hosts that are gone for good.
+
+    `now` is the moment it is done at, `clock` the real time. Raises NotFound for an unknown host. What a crash
+    breaks off is done again by the next call.
+    """
+    own, done = Journal(settings.state_dir), Done()
+    with reading() as session:
+        state = _state(session, settings, own)
+    if state.apart:
+        _people(own, state.since, now, done)
+        while compiling.compile_next(now, seeding=Seeding(settings, lambda: clock))[0]:
+            pass
+        with contextlib.closing(Returned()) as returned:
+            _note_returned(own, state.since, returned)
+            done.counted_as_sent += _finish_sending(settings, returned, state, clock)
+            rebuilt = _deliveries(own, state.since, settings, returned, now, progress)
+        done.counted_as_sent += rebuilt.marked + rebuilt.added
+        done.unknown += rebuilt.unknown
+        _open_leftovers(rebuilt.slots, settings, now)
+    if state.reasons:
+        _adopt(settings, state, without, clock)
+    with reading() as session:
+        done.waiting = _count(session, DeliveryState.PENDING)
+        done.awaited = sorted(session.scalars(select(Host.id).where(Host.held_at.is_not(None))))
+    return done
+
+
+def _state(session: Session, settings: Settings, own: Journal) -> _State:
+    with own.lock():
+        session.rollback()
+        found = fencing.reasons(session, settings, own)
+        rows = list(session.scalars(select(Host).order_by(Host.renewed_at)))
+    mine = next((row for row in rows if row.id == own.host()), None)
+    others = [{"host": row.id, "renewed_at": row.renewed_at.isoformat()} for row in rows if row is not mine]
+    return _State(found, mine.nonce if mine else None, others)
+
+
+def _people(own: Journal, since: str | None, now: datetime, done: Done) -> None:
+    kinds = {journal.LEFT, journal.SUPPRESSED}
+    for entries in _chunks((entry for entry in own.entries(since) if entry.kind in kinds), _PEOPLE):
+        with transaction() as session:
+            for entry in entries:
+                if entry.kind == journal.LEFT:
+                    done.unsubscribes += _leave_again(session, entry, now)
+                else:
+                    done.suppressions += suppressing.suppress_again(session, **_about(entry))
+
+
+def _leave_again(session: Session, entry: Entry, now: datetime) -> bool:
+    about = _about(entry)
+    subscriber = session.scalar(select(Subscriber).where(Subscriber.address_hash == about["address_hash"]))
+    if subscriber is None:
+        return False
+    origin = Origin("journal", "", subscriber.locale, "")
+    return bool(leaving.end_older(session, subscriber, entry.facts["topics"], origin, than=about["at"], now=now))
+
+
+def _about(entry: Entry) -> dict[str, Any]:
+    facts = entry.facts
+    about = {"address_hash": facts["hash"], "at": datetime.fromisoformat(facts["at"])}
+    return about | ({"reason": facts["reason"]} if "reason" in facts else {})
+
+
+def _note_returned(own: Journal, since: str | None, returned: Returned) -> None:
+    for entry in own.entries(since):
+        if entry.kind == journal.BACK:
+            returned.add(entry.facts["ids"])
+        elif entry.kind == journal.TURN:
+            returned.discard(_short_ids(entry))
+
+
+def _deliveries(
+    own: Journal, since: str | None, settings: Settings, returned: Returned, now: datetime, progress: Progress
+) -> Rebuilt:
+    rebuilt = Rebuilt()
+    for entries in _chunks(_turns(own, since), _TURNS):
+        rebuilt.take_in(_rebuild(entries, settings, returned, now))
+        progress(len(entries))
+    return rebuilt
+
+
+@taking_turns
+def _rebuild(entries: list[Entry], settings: Settings, returned: Returned, now: datetime) -> Rebuilt:
+    with transaction(turn=True) as session:
+        rebuilding = Rebuilding(session, settings, was_returned=returned.holds, now=now)
+        for entry in entries:
+            rebuilding.turn(entry)
+        return rebuilding.rebuilt
+
+
+@taking_turns
+def _finish_sending(settings: Settings, returned: Returned, state: _State, clock: datetime) -> int:
+    """Count as sent what was with a sender when the copy was made, unless the journal says that it came back.
+
+    To a host that is new, a lease that runs may be that of another one at work: it is left alone.
+    """
+    since = clock if any(isinstance(reason, HostUnknown) for reason in state.reasons) else None
+    total, last = 0, 0
+    with transaction(turn=True) as session:
+        while rows := _sending(session, last, since):
+            last = rows[-1].id
+            ids = [row.id for row in rows if not returned.holds(_short_id(row, settings))]
+            amending.mark_sent(session, ids, clock)
+            total += len(ids)
+    return total
+
+
+def _sending(session: Session, last: int, lapsed: datetime | None) -> list[Any]:
+    columns = (Delivery.id, Delivery.kind, Delivery.address, Edition.frequency, Edition.slot_at)
+    query = select(*columns).outerjoin(Edition, Edition.id == Delivery.edition_id)
+    query = query.where(Delivery.state == DeliveryState.SENDING, Delivery.id > last)
+    if lapsed is not None:
+        query = query.where(Delivery.lease_until < lapsed)
+    return list(session.execute(query.order_by(Delivery.id).limit(500)))
+
+
+def _short_id(row: Any, settings: Settings) -> str:
+    about = {"delivery_id": row.id, "kind": row.kind, "address": row.address or ""}
+    slot = {"frequency": row.frequency, "slot_at": row.slot_at}
+    return noting.short(mailing.message_id(**about, **slot, domain="", settings=settings))
+
+
+@taking_turns
+def _open_leftovers(slots: dict[str, datetime], settings: Settings, now: datetime) -> None:
+    """A slot whose edition was broken off is taken: who had not got theirs gets it in an edition of this moment."""
+    with transaction(turn=True) as session:
+        through = session.scalars(select(Turnstile.release_seq)).one()
+        for frequency, slot_at in sorted(slots.items()):
+            # An immediate edition opens within minutes anyway, and so does one of a slot that is due and free.
+            if frequency == Frequency.IMMEDIATE or slot_at < _newest_slot(frequency, settings, now):
+                continue
+            covered = session.get_one(CoveredFrequency, frequency, populate_existing=True).covered_seq
+            if covered < through:
+                seqs = {"from_seq": covered, "through_seq": through}
+                session.add(Edition(frequency=frequency, slot_at=now, opened_at=now, **seqs))
+
+
+def _newest_slot(frequency: str, settings: Settings, now: datetime) -> datetime:
+    return settings.schedules[Frequency(frequency)].latest(now, settings.timezone)
+
+
+def _adopt(settings: Settings, state: _State, without: Collection[str], clock: datetime) -> None:
+    """Make the database this host's own: base URL and nonce. A copy of another installation has no other hosts."""
+    with fencing.turn(settings) as fence:
+        with transaction() as session:
+            hosts = set(session.scalars(select(Host.id)))
+            for host in without:
+                if host not in hosts:
+                    raise NotFound(what="host", key=host)
+            gone = hosts if state.base_url_changed and state.apart else set(without)
+            session.execute(delete(Host).where(Host.id.in_(gone)))
+            session.merge(Fact(name=BASE_URL, value=settings.base_url))
+            fence.start(session, clock=clock)
+        fence.note_idle(sorted(hosts - gone))
+
+
+def _count(session: Session, state: DeliveryState) -> int:
+    return session.scalar(select(func.count()).where(Delivery.state == state)) or 0
+
+
+def _turns(own: Journal, since: str | None) -> Iterator[Entry]:
+    """Yield the turns after the copy. That of its own nonce is in it: what of it waits there was put back before."""
+    first = journal.count_of(since) if since else -1
+    return (e for e in own.entries(since) if e.kind == journal.TURN and journal.count_of(e.nonce) > first)
+
+
+def _short_ids(entry: Entry) -> Iterator[str]:
+    for *_, people in entry.facts.get("digests", []):
+        yield from (short for _, short in people)
+    yield from (short for _, short in entry.facts.get("letters", []))
+
+
+def _chunks(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    stream = iter(entries)
+    while chunk := list(islice(stream, size)):
+        yield chunk

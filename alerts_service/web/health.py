@@ -4,7 +4,8 @@ from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts_service.services import installing
+from alerts_service.clock import utcnow
+from alerts_service.services import installing, lateness
 from alerts_service.web import pages
 
 blueprint = Blueprint("health", __name__)
@@ -33,6 +34,16 @@ def ready() -> ResponseReturnValue:
     except SQLAlchemyError:
         return jsonify(database="unreachable"), 503
     return (jsonify(database="ok", schema="current"), 200) if current else (jsonify(schema="outdated"), 503)
+
+
+@blueprint.get("/healthz/scheduler")
+def scheduler() -> ResponseReturnValue:
+    """The scheduler's work is done in time; 503 with what is late otherwise."""
+    try:
+        late = lateness.late(settings=pages.settings(), now=utcnow())
+    except SQLAlchemyError:
+        return jsonify(database="unreachable"), 503
+    return (jsonify(scheduler="late", late=late), 503) if late else (jsonify(scheduler="ok", late=[]), 200)
 
 
 @blueprint.get("/robots.txt")

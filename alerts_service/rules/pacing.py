@@ -16,7 +16,6 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from alerts_service.rules.replies import Reply, Stage
 from alerts_service.rules.slots import moment
 
 # A turn may be taken a second early, and a second late: at most two seconds' worth go out together.
@@ -38,7 +37,6 @@ TRANSACTIONAL, URGENT, DIGEST = range(LANES)
 # A slow-down: its first rate, the least one, and that at which it ends.
 FIRST_SLOWED, LEAST_SLOWED, RECOVERED = 8.0, 0.1, 1000.0
 DOUBLES_EVERY, TROUBLE_COUNTS_EVERY = 60.0, 5.0
-_CLOSING = 421
 
 
 class Waiting(NamedTuple):
@@ -91,15 +89,6 @@ class Slowed:
         doublings = abs(now - self.since) / DOUBLES_EVERY
         rate = self.per_second * 2.0 ** min(doublings, 60.0)
         return rate if rate < RECOVERED else None
-
-
-def asks_to_slow_down(reply: Reply) -> bool:
-    """Say whether a reply asks for it: 421 or 4.7.x (RFC 3463, 3.8) to a recipient or a message.
-
-    Elsewhere 421 is the relay's own.
-    """
-    of_domain = reply.stage in {Stage.RCPT, Stage.DATA}
-    return of_domain and (reply.code == _CLOSING or (reply.enhanced or "").startswith("4.7."))
 
 
 def slower(slowed: Slowed | None, per_second: float | None, now: float) -> Slowed:

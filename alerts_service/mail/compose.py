@@ -1,39 +1,18 @@
 """Words and links: one function a mail, each filling one folder under templates/mail.
 
-A digest's words depend on its updates, its locale and its frequency, never on who reads it: where a
-reader's own links belong stand the placeholders of alerts_service.mail.encode.
+A digest's are in alerts_service.mail.digests.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from alerts_service.config import Settings
 from alerts_service.mail import environment, links
-from alerts_service.mail.encode import PREFERENCES, UNSUBSCRIBE, Words
-from alerts_service.mail.items import Item, arrange
-from alerts_service.mail.lines import SUBJECT_LENGTH, cut, one_line, wrapped
+from alerts_service.mail.encode import Words
+from alerts_service.mail.lines import tidy
 from alerts_service.rules import tokens
 
 Following = Sequence[tuple[str, str]]
-_TEST_MARK = "[TEST] "
-
-
-def digest(items: Iterable[Item], *, frequency: str, locale: str, digest_token: str, settings: Settings) -> Words:
-    """The digest of these updates, whoever reads it."""
-    arranged = arrange(items)
-    return _words(
-        "digest",
-        locale,
-        settings,
-        arranged=arranged,
-        first=arranged.in_full[0],
-        count=len(arranged.in_full) + arranged.more,
-        frequency=frequency,
-        in_browser=f"{settings.base_url}/digests/{digest_token}",
-        preferences=f"{settings.base_url}/preferences/{PREFERENCES}",
-        unsubscribe=f"{settings.base_url}/unsubscribe/{UNSUBSCRIBE}",
-    )
 
 
 def confirmation(
@@ -115,23 +94,8 @@ def preferences_link(*, subscriber_id: int | None, locale: str, settings: Settin
 
 
 def _words(kind: str, locale: str, settings: Settings, **values: object) -> Words:
-    values |= {
-        "name": settings.name,
-        "home": links.home(locale, settings),
-        "zone": settings.timezone,
-        "contact": links.contact(settings),
-        "privacy": settings.privacy_url,
-        "postal_address": settings.postal_address,
-    }
-    headline = one_line(environment.render(f"{kind}/subject.txt", locale, **values))
-    mark = _TEST_MARK if settings.mode == "staging" else ""
-    subject = mark + cut(headline, SUBJECT_LENGTH - len(mark))
+    headline, subject = environment.headings(kind, locale, settings, **values)
     values |= {"headline": headline, "subject": subject}
-    text = environment.render(f"{kind}/body.txt", locale, **values)
-    html = environment.render(f"{kind}/body.html", locale, **values)
-    return Words(kind, locale, subject, _tidy(text), environment.inlined(html))
-
-
-def _tidy(text: str) -> str:
-    lines = "\n".join(line.rstrip() for line in text.splitlines())
-    return wrapped(re.sub(r"\n{4,}", "\n\n\n", lines)).strip() + "\n"
+    text = environment.render(f"{kind}/body.txt", locale, settings, **values)
+    html = environment.render(f"{kind}/body.html", locale, settings, **values)
+    return Words(kind, locale, subject, tidy(text), environment.inlined(html))

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
+from operator import attrgetter
 
 IN_FULL = 12
 
@@ -34,6 +36,23 @@ class Item:
     follow_up_of: str | None = None
     withdrawn: bool = False
 
+    @cached_property
+    def place(self) -> tuple[bool, float, str, float, int]:
+        """Where it stands in a digest, to be sorted by."""
+        if self.starts_at is not None:
+            return (False, self.starts_at.timestamp(), "", -self.released_at.timestamp(), -self.id)
+        return (True, self.topic_positions[0], self.topics[0], -self.released_at.timestamp(), -self.id)
+
+
+@dataclass(frozen=True)
+class DigestContent:
+    """What a digest is made of: its updates, and what its recipients share. `token` leads to its page."""
+
+    items: tuple[Item, ...]
+    frequency: str
+    locale: str
+    token: str
+
 
 @dataclass(frozen=True)
 class Section:
@@ -51,7 +70,7 @@ class Arranged:
     sections: tuple[Section, ...]
     more: int
 
-    @property
+    @cached_property
     def in_full(self) -> tuple[Item, ...]:
         """The updates shown in full, in order."""
         return self.coming + tuple(item for section in self.sections for item in section.items)
@@ -59,7 +78,7 @@ class Arranged:
 
 def ordered(items: Iterable[Item]) -> list[Item]:
     """Return coming events, soonest first; then the rest by first topic in catalogue order, newest first."""
-    return sorted(items, key=_place)
+    return sorted(items, key=attrgetter("place"))
 
 
 def arrange(items: Iterable[Item], *, in_full: int | None = IN_FULL) -> Arranged:
@@ -76,9 +95,3 @@ def arrange(items: Iterable[Item], *, in_full: int | None = IN_FULL) -> Arranged
 
 def _first_topic(item: Item) -> str:
     return item.topics[0]
-
-
-def _place(item: Item) -> tuple[bool, float, str, float, int]:
-    if item.starts_at is not None:
-        return (False, item.starts_at.timestamp(), "", -item.released_at.timestamp(), -item.id)
-    return (True, item.topic_positions[0], item.topics[0], -item.released_at.timestamp(), -item.id)

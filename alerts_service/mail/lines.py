@@ -14,6 +14,8 @@ _LEAD = re.compile(r"[ ]*(?:(?:>|-|\d+\.)[ ]+)*")
 
 def one_line(text: str) -> str:
     """Return `text` on one line, without control characters: fit for a header."""
+    if text.isprintable():
+        return " ".join(text.split())
     kept = (" " if unicodedata.category(mark) in _UNPRINTED else mark for mark in text if mark not in _TURNING)
     return " ".join("".join(kept).split())
 
@@ -26,6 +28,12 @@ def cut(text: str, length: int = SUBJECT_LENGTH) -> str:
     if not text[length - 1].isspace():
         head = head[: head.rfind(" ")] if " " in head else head
     return head.rstrip(" ,;:.…–—-(“") + "…"
+
+
+def tidy(text: str) -> str:
+    """Return a text as mail shows it: wrapped, no space at a line's end, two empty lines in a row at most."""
+    lines = "\n".join(line.rstrip() for line in text.splitlines())
+    return wrapped(re.sub(r"\n{4,}", "\n\n\n", lines)).strip() + "\n"
 
 
 def wrapped(text: str) -> str:

@@ -5,61 +5,40 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import reading
 from alerts_service.errors import NotFound
-from alerts_service.mail import compose
-from alerts_service.mail.encode import PREFERENCES, UNSUBSCRIBE, Words, stencil
-from alerts_service.mail.items import Item
-from alerts_service.models import (
-    Digest,
-    DigestUpdate,
-    Edition,
-    Fact,
-    MailKind,
-    SignUp,
-    Subscriber,
-    Topic,
-    Update,
-)
+from alerts_service.mail import compose, digests
+from alerts_service.mail.encode import Words, stencil
+from alerts_service.mail.items import DigestContent
+from alerts_service.mail.places import PREFERENCES, UNSUBSCRIBE
+from alerts_service.models import Fact, MailKind, SignUp, Subscriber, Topic
 from alerts_service.rules import tokens
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import following
+from alerts_service.services import contents, following
 from alerts_service.services.installing import MESSAGE_DOMAIN
 from alerts_service.services.outbox import Claimed
 
 
 def digest_words(digest_id: int, *, settings: Settings) -> Words:
-    """Compose a digest: the same words for all its recipients."""
-    assert settings.permanent_key, "checked at start"
-    with reading() as session:
-        digest = session.get_one(Digest, digest_id)
-        edition = session.get_one(Edition, digest.edition_id)
-        return compose.digest(
-            digest_items(session, digest, settings),
-            frequency=edition.frequency,
-            locale=digest.locale,
-            digest_token=tokens.digest_token(settings.permanent_key, digest.id),
-            settings=settings,
-        )
+    """Compose a digest: the same words for all its recipients. Raises NotFound."""
+    found = contents.of_digests([digest_id], settings=settings)
+    if not found:
+        raise NotFound(what="digest", key=digest_id)
+    return digests.digest(found[digest_id], settings)
 
 
 def preview(update_id: int, *, locale: str, settings: Settings) -> Words:
     """Compose the digest that one update alone would make. Raises NotFound."""
+    assert settings.permanent_key, "checked at start"
     with reading() as session:
-        row = session.get(Update, update_id)
-        if row is None:
-            raise NotFound(what="update", key=update_id)
-        assert settings.permanent_key, "checked at start"
-        return compose.digest(
-            [item(session, row, locale, settings)],
-            frequency=Frequency.WEEKLY,
-            locale=locale,
-            digest_token=tokens.digest_token(settings.permanent_key, 0),
-            settings=settings,
-        )
+        found = tuple(contents.items(session, [update_id], [locale], settings).values())
+    if not found:
+        raise NotFound(what="update", key=update_id)
+    token = tokens.digest_token(settings.permanent_key, 0)
+    return digests.digest(DigestContent(found, Frequency.WEEKLY, locale, token), settings)
 
 
 def sample(words: Words, *, settings: Settings, now: datetime) -> bytes:
@@ -71,40 +50,6 @@ def sample(words: Words, *, settings: Settings, now: datetime) -> bytes:
         date=now,
         unsubscribe="x" * len(UNSUBSCRIBE),
         preferences="x" * len(PREFERENCES),
-    )
-
-
-def digest_items(session: Session, digest: Digest, settings: Settings) -> list[Item]:
-    """Return the updates a digest holds, as its readers see them."""
-    query = (
-        select(Update)
-        .join(DigestUpdate, DigestUpdate.update_id == Update.id)
-        .where(DigestUpdate.digest_id == digest.id)
-        .options(selectinload(Update.topics))
-    )
-    return [item(session, row, digest.locale, settings) for row in session.scalars(query)]
-
-
-def item(session: Session, row: Update, locale: str, settings: Settings) -> Item:
-    """Return an update as mails and pages show it, in a language or, where it has no text in it, in English."""
-    earlier = session.get(Update, row.follow_up_of_id) if row.follow_up_of_id else None
-    return Item(
-        id=row.id,
-        kind=row.kind,
-        title=row.title_in(locale),
-        summary=row.summary_in(locale),
-        lang=locale if locale == "es" and row.title_es else "en",
-        page_url=f"{settings.base_url}/updates/{row.id}",
-        url=row.url,
-        topics=tuple(topic.title_in(locale) for topic in row.topics),
-        topic_positions=tuple(topic.position for topic in row.topics),
-        released_at=row.released_at or row.created_at,
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
-        registration_url=row.registration_url,
-        credit=row.credit,
-        follow_up_of=earlier.title_in(locale) if earlier else None,
-        withdrawn=row.withdrawn_at is not None,
     )
 
 

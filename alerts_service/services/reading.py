@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
+
 from alerts_service.config import Settings
 from alerts_service.db import db
 from alerts_service.errors import LinkAltered, NotFound
 from alerts_service.mail.items import Item
 from alerts_service.models import Digest, Edition, Update
 from alerts_service.rules import tokens
-from alerts_service.services import mailing
+from alerts_service.services import contents
 
 _LARGEST_ID = 2**31 - 1
 
@@ -30,16 +32,15 @@ def update(update_id: int, locale: str, settings: Settings) -> Item:
     row = session.get(Update, update_id) if update_id <= _LARGEST_ID else None
     if row is None or row.released_at is None:
         raise NotFound(what="update", key=update_id)
-    return mailing.item(session, row, locale, settings)
+    return contents.items(session, [update_id], [locale], settings)[update_id, locale]
 
 
 def digest(token: str, settings: Settings) -> DigestSeen:
     """Return the digest behind a “view in browser” link. Raises LinkAltered."""
     assert settings.permanent_key, "checked at start"
-    session = db.session()
-    row = session.get(Digest, tokens.read_digest(settings.permanent_key, token))
-    if row is None:
+    digest_id = tokens.read_digest(settings.permanent_key, token)
+    found = contents.of_digests([digest_id], settings=settings).get(digest_id)
+    if found is None:
         raise LinkAltered
-    edition = session.get_one(Edition, row.edition_id)
-    items = mailing.digest_items(session, row, settings)
-    return DigestSeen(items, edition.frequency, row.locale, edition.slot_at)
+    slot_at = db.session.scalars(select(Edition.slot_at).join(Digest).where(Digest.id == digest_id)).one()
+    return DigestSeen(list(found.items), found.frequency, found.locale, slot_at)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from alerts_service.config import Settings
-from alerts_service.mail import compose
-from alerts_service.mail.encode import PREFERENCES, UNSUBSCRIBE, Words
-from alerts_service.mail.items import Item
+from alerts_service.mail import compose, digests
+from alerts_service.mail.encode import Words
+from alerts_service.mail.items import DigestContent, Item
+from alerts_service.mail.places import PREFERENCES, UNSUBSCRIBE
 from alerts_service.rules import tokens
 from tests.conftest import START
 
@@ -59,8 +60,8 @@ class _Page(HTMLParser):
 
 
 def _digest(items: list[Item], settings: Settings, **changes: Any) -> Words:
-    asked: dict[str, Any] = {"frequency": "weekly", "locale": "en", "digest_token": "D" * 32}
-    return compose.digest(items, settings=settings, **(asked | changes))
+    asked: dict[str, Any] = {"frequency": "weekly", "locale": "en", "token": "D" * 32}
+    return digests.digest(DigestContent(tuple(items), **(asked | changes)), settings)
 
 
 def _every_mail(settings: Settings, make_item: Make) -> dict[str, Words]:

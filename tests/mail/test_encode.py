@@ -17,10 +17,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from alerts_service.config import Settings
-from alerts_service.mail import compose, encode
-from alerts_service.mail.encode import PREFERENCES, UNSUBSCRIBE, EncodingRefused, Words, stencil
-from alerts_service.mail.items import Item
+from alerts_service.mail import digests, encode, places
+from alerts_service.mail.encode import EncodingRefused, Words, stencil
+from alerts_service.mail.items import DigestContent, Item
 from alerts_service.mail.lines import one_line
+from alerts_service.mail.places import OTHERS, PREFERENCES, UNSUBSCRIBE, VALUES
 from tests.conftest import START
 
 Make = Callable[..., Item]
@@ -220,11 +221,13 @@ def test_only_a_local_part_that_is_not_ascii_makes_bytes_that_are_not(settings: 
 
 def test_a_stencil_that_would_splice_wrongly_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     # A token with "=" is altered by quoted-printable: the check against the standard library must see it.
-    monkeypatch.setitem(encode._OTHER_VALUES, UNSUBSCRIBE, "=" * 36)
-    monkeypatch.setattr(encode, "_TOKEN_FORM", re.compile(r".*"))
-    monkeypatch.setitem(encode._OTHER_TOKENS, UNSUBSCRIBE, "=" * 36)
+    others = tuple("=" * 36 if value == UNSUBSCRIBE else other for value, other in zip(VALUES, OTHERS, strict=True))
+    monkeypatch.setattr(places, "OTHERS", others)
+    monkeypatch.setattr(encode, "OTHERS", others)
     with pytest.raises(EncodingRefused, match="standard library"):
         stencil(words(text=UNSUBSCRIBE), settings=settings, list_mail=True, from_address=settings.from_address)
+    with pytest.raises(EncodingRefused, match="standard library"):
+        encode.lines(f"{UNSUBSCRIBE}\n")
 
 
 def test_a_digest_reads_back_as_it_was_composed(settings: Settings, make_item: Make):
@@ -237,7 +240,7 @@ def test_a_digest_reads_back_as_it_was_composed(settings: Settings, make_item: M
         )
         for number in range(1, 15)
     ]
-    said = compose.digest(items, frequency="daily", locale="es", digest_token="D" * 32, settings=settings)
+    said = digests.digest(DigestContent(tuple(items), "daily", "es", "D" * 32), settings)
     message = parsed(encoded(said, settings))
     for subtype, wanted in (("plain", said.text), ("html", said.html)):
         expected = wanted.replace(UNSUBSCRIBE, "u" * 36).replace(PREFERENCES, "p" * 32)

@@ -195,6 +195,17 @@ def test_a_queue_that_was_cancelled_does_not_hold_up_what_comes_after_it() -> No
     assert outbox.clock - begun <= 300 / 10 + 3
 
 
+def test_turns_that_a_queue_lets_pass_are_taken_by_those_behind_it() -> None:
+    limit = Limit(per_second=10, next_at=START - 5, queued=[0.0, START + 3600, START + 3600])
+    limit.begin(START)
+    for lane, paced in ((URGENT, False), (DIGEST, True), (DIGEST, False)):
+        assert limit.has_turn(lane, paced, START)
+    limit.next_at = START - 0.4
+    assert limit.has_turn(URGENT, True, START)
+    for lane, paced in ((URGENT, False), (DIGEST, True), (DIGEST, False)):
+        assert not limit.has_turn(lane, paced, START), "not those that it has only just let pass"
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 400),
@@ -241,6 +252,7 @@ def test_a_day_s_share_is_spread_by_the_rate() -> None:
     moments = outbox.moments()
     assert moments[999] - moments[0] == pytest.approx(500, abs=3)
     assert moments[1499] - moments[1000] == pytest.approx(250, abs=3)
+    assert outbox.asked <= 1500 + 1495, "nobody was told to come today who had to wait for tomorrow"
 
 
 @pytest.mark.parametrize(
@@ -314,6 +326,13 @@ def test_further_trouble_halves_but_not_more_than_once_in_five_seconds() -> None
         slowed = slower(slowed, None, slowed.since + 5)
         assert slowed.per_second == max(before / 2, LEAST_SLOWED)
     assert slowed.per_second == LEAST_SLOWED
+
+
+def test_of_a_limit_and_a_slow_down_the_lower_one_holds() -> None:
+    limit = Limit(per_second=100, slowed=Slowed(1, START))
+    assert limit.rate(START) == 1
+    assert limit.rate(START + 120) == pytest.approx(4)
+    assert limit.rate(START + 500) == 100
 
 
 def test_a_slow_down_begins_below_the_limit_that_was_set() -> None:

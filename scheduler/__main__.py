@@ -15,7 +15,8 @@ from alerts_service.clock import utcnow
 from alerts_service.db import db
 from alerts_service.services import installing
 from scheduler import jobs, workers
-from scheduler.delivering import IN_FLIGHT, Run, Worker
+from scheduler.delivering import Worker
+from scheduler.running import IN_FLIGHT, Run
 
 
 def main(number_of_workers: int = 1) -> None:
@@ -47,7 +48,7 @@ def send(app: Flask, connections: int, stop: Callable[[], bool]) -> None:
     """Send what is due, for as long as the process lives."""
     with app.app_context():
         settings = app.extensions["alerts"]
-        Worker(settings, Run(utcnow, stop, connections=min(connections, settings.smtp_connections))).run()
+        Worker(settings, Run(utcnow, stop, connections=connections)).run()
 
 
 if __name__ == "__main__":

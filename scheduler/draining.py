@@ -11,12 +11,13 @@ from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.db import db
 from scheduler import workers
-from scheduler.delivering import IN_FLIGHT, Counts, Run, Worker
+from scheduler.delivering import Worker
+from scheduler.running import IN_FLIGHT, Counts, Run
 
 
 def deliver(settings: Settings, number: int, *, drain: bool, rehearsal: datetime | None) -> Counts:
     """Send what is due, lane by lane: a batch for each worker, or with `drain` until nothing due is left."""
-    connections = min(settings.smtp_connections, max(1, IN_FLIGHT // number))
+    connections = max(1, IN_FLIGHT // number)
     run = Run(utcnow, drain=drain, once=not drain, rehearsal=rehearsal, connections=connections)
     return Worker(settings, run).run() if number == 1 else _together(settings, number, run)
 

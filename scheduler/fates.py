@@ -13,7 +13,8 @@ from alerts_service.mail.dialogue import Broken
 from alerts_service.models import DeliveryState
 from alerts_service.rules import replies, retries
 from alerts_service.rules.replies import Meaning, Reply, Stage
-from alerts_service.services.outbox import Claimed, Outcome
+from alerts_service.services.claiming import Claimed
+from alerts_service.services.outbox import Outcome
 
 # After a broken connection or a closing 421: long enough not to be the next to break the same connection.
 _AGAIN_SOON = timedelta(seconds=5)

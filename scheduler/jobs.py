@@ -14,7 +14,7 @@ from flask import Flask
 
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.services import editions
+from alerts_service.services import editions, fencing, tallying
 
 log = structlog.get_logger()
 
@@ -43,11 +43,23 @@ def urgent(settings: Settings, stop: Stop) -> None:
         opening(settings, stop)
 
 
+def tally(_settings: Settings, _stop: Stop) -> None:
+    """Count, once, the outcomes of editions that have nothing left to send."""
+    tallying.tally_finished(utcnow())
+
+
+def renew(settings: Settings, _stop: Stop) -> None:
+    """Renew this host's nonce, so that an older copy of the database is known as such."""
+    fencing.idle(settings, clock=utcnow())
+
+
 def table() -> list[Job]:
     """Return every job of the scheduler."""
     return [
         Job("opening", CronTrigger(second=0, timezone="UTC"), opening),
         Job("urgent", IntervalTrigger(seconds=3, timezone="UTC"), urgent),
+        Job("tallying", CronTrigger(second=30, timezone="UTC"), tally),
+        Job("fence", IntervalTrigger(seconds=int(fencing.RENEW_EVERY.total_seconds()), timezone="UTC"), renew),
     ]
 
 

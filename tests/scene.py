@@ -18,6 +18,7 @@ from alerts_service.rules.announcements import NewUpdate
 from alerts_service.services import editions, leaving, people, publishing, subscribing, suppressing
 from alerts_service.services.subscribing import Asked
 from scheduler import delivering
+from scheduler.running import Counts
 
 WORDS = "I want these e-alerts and can leave at any time."
 # Slots of the default schedule after conftest's START, in New York's winter time: 09:00 is 14:00 UTC.
@@ -98,7 +99,7 @@ class Scene:
         self.now = (self.now + days * DAY).replace(hour=hour, minute=0, second=30)
         return editions.open_due(**self.at)
 
-    def deliver(self, **options: Any) -> delivering.Counts:
+    def deliver(self, **options: Any) -> Counts:
         """Send what is due."""
         return delivering.deliver(self.settings, lambda: self.now, drain=True, **options)
 

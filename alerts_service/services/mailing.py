@@ -18,8 +18,8 @@ from alerts_service.models import Fact, MailKind, SignUp, Subscriber, Topic
 from alerts_service.rules import tokens
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import contents, following
+from alerts_service.services.claiming import Claimed
 from alerts_service.services.installing import MESSAGE_DOMAIN
-from alerts_service.services.outbox import Claimed
 
 
 def digest_words(digest_id: int, *, settings: Settings) -> Words:
@@ -34,7 +34,7 @@ def preview(update_id: int, *, locale: str, settings: Settings) -> Words:
     """Compose the digest that one update alone would make. Raises NotFound."""
     assert settings.permanent_key, "checked at start"
     with reading() as session:
-        found = tuple(contents.items(session, [update_id], [locale], settings).values())
+        found = tuple(contents.items(session, [update_id], [locale], settings)[locale].values())
     if not found:
         raise NotFound(what="update", key=update_id)
     token = tokens.digest_token(settings.permanent_key, 0)

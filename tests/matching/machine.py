@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from alerts_service.errors import WrongState
 from alerts_service.models import DeliveryState
 from alerts_service.services import settling, steering, suppressing
-from alerts_service.services.outbox import Claimed
+from alerts_service.services.claiming import Claimed
 from tests.matching.model import FREQUENCIES, Model, Person, Update, demand
 from tests.matching.watching import NAMES, Watcher
 from tests.matching.world import TOPICS

@@ -28,6 +28,7 @@ from alerts_service.models import (
 from alerts_service.rules import tokens
 from alerts_service.rules.announcements import NewUpdate
 from alerts_service.services import (
+    claiming,
     compiling,
     editions,
     explaining,
@@ -44,7 +45,8 @@ from alerts_service.services import (
     suppressing,
     tallying,
 )
-from alerts_service.services.outbox import Claimed, Outcome
+from alerts_service.services.claiming import Claimed
+from alerts_service.services.outbox import Outcome
 from tests.conftest import START
 from tests.matching.model import Line
 
@@ -229,9 +231,9 @@ class World:
         settling.settle(claim.unsettled, now=self.now)
         return claim.deliveries
 
-    def claim_only(self, worker: str = "worker", limit: int = 1000) -> outbox.Claim:
+    def claim_only(self, worker: str = "worker", limit: int = 1000) -> claiming.Claim:
         """Claim what is due."""
-        return outbox.claim(worker, limit, settings=self.settings, now=self.now, clock=self.real)
+        return claiming.claim(worker, limit, settings=self.settings, now=self.now, clock=self.real)
 
     def record(self, delivery: Claimed, state: DeliveryState, worker: str = "worker") -> int:
         """Write down what became of a delivery; a pending one was refused for now and waits a minute."""

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerts_service.models import DeliveryState
-from alerts_service.services import outbox
-from alerts_service.services.outbox import Claimed
+from alerts_service.services import claiming, outbox
+from alerts_service.services.claiming import Claimed
 from scheduler import receipts
 from scheduler.receipts import Receipts
 from tests.scene import MINUTE, Scene
@@ -24,7 +24,7 @@ def claimed(scene: Scene) -> list[Claimed]:
 
 
 def claim(scene: Scene, worker: str) -> list[Claimed]:
-    return outbox.claim(worker, 10, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
+    return claiming.claim(worker, 10, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
 
 
 def states(scene: Scene) -> list[str]:

@@ -11,7 +11,7 @@ from alerts_service.db import db
 from alerts_service.errors import LinkAltered
 from alerts_service.models import AT_ONCE, Delivery, Digest, DigestUpdate, Drop, Edition
 from alerts_service.rules import tokens
-from alerts_service.services import editions, explaining, leaving, ledger, outbox, proving, publishing, settling
+from alerts_service.services import claiming, editions, explaining, leaving, ledger, proving, publishing, settling
 from alerts_service.services.suppressing import OPERATOR
 from tests.scene import DAY, MINUTE, Scene, rows
 
@@ -54,7 +54,7 @@ def test_each_seed_gets_the_most_received_digest_before_everybody_else(seeded: S
         (address, "pending", {wanted}) for address in SEEDS
     ]
     assert all(row.due_at < AT_ONCE and row.edition_id and row.digest_id for row in planted)
-    claim = outbox.claim("worker", 100, settings=seeded.settings, now=seeded.now, clock=seeded.now)
+    claim = claiming.claim("worker", 100, settings=seeded.settings, now=seeded.now, clock=seeded.now)
     digests = [delivery for delivery in claim.deliveries if delivery.digest_id is not None]
     assert [delivery.address for delivery in digests[:2]] == list(SEEDS)
     assert edition().held_until is None
@@ -120,7 +120,7 @@ def test_a_suppressed_seed_ends_and_holds_nobody_up(seeded: Scene) -> None:
     seeded.follow("ann@example.org", "idd", frequency="daily")
     seeded.release("News", "idd")
     seeded.tick_at(14)
-    claim = outbox.claim("worker", 100, settings=seeded.settings, now=seeded.now, clock=seeded.now)
+    claim = claiming.claim("worker", 100, settings=seeded.settings, now=seeded.now, clock=seeded.now)
     settling.settle(claim.unsettled, now=seeded.now)
     assert [(row.state, row.reason) for row in seeds(seeded)] == [("cancelled", "suppressed"), ("sending", None)]
 

@@ -8,8 +8,9 @@ from sqlalchemy import select, update
 from alerts_service.db import db, transaction
 from alerts_service.errors import NotFound, WrongState
 from alerts_service.models import AT_ONCE, CatchUp, Delivery, DeliveryState, Edition, Subscriber, Update
-from alerts_service.services import editions, ledger, outbox, proving, settling, steering, tallying
-from alerts_service.services.outbox import Claimed, Outcome
+from alerts_service.services import claiming, editions, ledger, outbox, proving, settling, steering, tallying
+from alerts_service.services.claiming import Claimed
+from alerts_service.services.outbox import Outcome
 from tests.scene import DAY, MINUTE, Scene
 
 ANN, BOB, CID = "ann@example.org", "bob@example.org", "cid@example.org"
@@ -31,7 +32,7 @@ def states(scene: Scene) -> Counter[tuple[str, str | None]]:
 
 
 def claim(scene: Scene, limit: int = 100) -> list[Claimed]:
-    return outbox.claim("worker", limit, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
+    return claiming.claim("worker", limit, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
 
 
 def record(scene: Scene, delivery: Claimed, state: DeliveryState, **more: object) -> None:

@@ -5,7 +5,7 @@ from sqlalchemy import event, select, update
 
 from alerts_service.db import db, transaction
 from alerts_service.models import Delivery, DeliveryState, Edition, Tally, UpdateTally
-from alerts_service.services import editions, outbox, proving, publishing, settling, tallying
+from alerts_service.services import claiming, editions, outbox, proving, publishing, settling, tallying
 from alerts_service.services.outbox import Outcome
 from tests.scene import Scene
 
@@ -20,7 +20,7 @@ def ended(scene: Scene) -> tuple[int, int, int]:
     scene.deliver()
     wrong, right = scene.release("Wrong", "idd"), scene.release("Right", "idd")
     scene.tick_at(14)
-    sent, failed = claimed = outbox.claim("w", 2, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
+    sent, failed = claimed = claiming.claim("w", 2, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
     outcomes = [Outcome(sent, DeliveryState.SENT), Outcome(failed, DeliveryState.FAILED, reason="too long")]
     outbox.record("w", outcomes, clock=scene.now)
     publishing.withdraw(wrong, reason="", now=scene.now)
@@ -38,7 +38,7 @@ def test_an_edition_is_tallied_when_nothing_of_it_is_left_to_send(scene: Scene) 
     tallying.tally_finished(scene.now)
     edition = scene.deliveries("digest")[0].edition_id
     assert db.session.scalar(select(Tally.edition_id).where(Tally.edition_id == edition)) is None
-    [delivery] = outbox.claim("w", 9, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
+    [delivery] = claiming.claim("w", 9, settings=scene.settings, now=scene.now, clock=scene.now).deliveries
     assert tallying.tally_finished(scene.now) == 0, "it is being sent"
     outbox.record("w", [Outcome(delivery, DeliveryState.SENT)], clock=scene.now)
     assert tallying.tally_finished(scene.now) == 1

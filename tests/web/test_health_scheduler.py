@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 from alerts_service.clock import utcnow
 from alerts_service.db import db, transaction
 from alerts_service.models import CoveredFrequency, DeliveryState, Edition
-from alerts_service.services import editions, lateness, outbox, steering, tallying
+from alerts_service.services import claiming, editions, lateness, outbox, steering, tallying
 from alerts_service.services.outbox import Outcome
 from tests.scene import DAY, HOUR, MINUTE, Scene
 
@@ -118,7 +118,7 @@ def test_an_edition_of_which_nothing_is_sent_is_late(compiled: Scene) -> None:
 
 
 def test_an_edition_that_is_being_sent_is_in_time(compiled: Scene) -> None:
-    [claimed] = outbox.claim("w", 1, settings=compiled.settings, now=compiled.now, clock=compiled.now).deliveries
+    [claimed] = claiming.claim("w", 1, settings=compiled.settings, now=compiled.now, clock=compiled.now).deliveries
     assert late(compiled) == []
     outbox.record("w", [Outcome(claimed, DeliveryState.SENT)], clock=compiled.now)
     assert late(compiled) == [], "one was sent just now"
@@ -136,7 +136,7 @@ def test_what_waits_on_purpose_is_in_time(compiled: Scene) -> None:
     editions.pause(edition, reason="", now=compiled.now)
     assert late(compiled) == []
     editions.resume(edition)
-    [retrying, failing] = outbox.claim(
+    [retrying, failing] = claiming.claim(
         "w", 2, settings=compiled.settings, now=compiled.now, clock=compiled.now
     ).deliveries
     retried = Outcome(retrying, DeliveryState.PENDING, due_at=compiled.now + HOUR)

@@ -56,6 +56,8 @@ class Sender:
     counts: Counts = field(default_factory=Counts)
     name: str = field(default_factory=lambda: f"{socket.gethostname()[:20]}-{os.getpid()}-{secrets.token_hex(4)}")
     _stencils: dict[int, Stencil] = field(default_factory=dict)
+    # Editions paused in this round because the relay refuses us: what was claimed of them goes back.
+    _held: set[int] = field(default_factory=set)
 
     @cached_property
     def relay(self) -> Relay:
@@ -81,10 +83,12 @@ class Sender:
             self.counts.cancelled += settling.settle(claim.unsettled, now=self.now())
         waiting = list(claim.deliveries)
         usable = True
+        self._held.clear()
         while waiting and usable and not stop():
             usable = self._see_through(waiting.pop(0))
-        if waiting:
-            self._put_back(waiting)
+            if self._held:
+                waiting = self._without_held(waiting)
+        self._put_back(waiting)
         return usable and not waiting and bool(claim.deliveries or claim.unsettled or claim.not_allowed)
 
     def _see_through(self, delivery: Claimed) -> bool:
@@ -143,6 +147,7 @@ class Sender:
         assert delivery.edition_id is not None
         log.error("the relay refuses us; the edition is paused", edition=delivery.edition_id, reply=str(reply))
         editions.pause(delivery.edition_id, reason=f"The relay said: {reply}", now=self.clock())
+        self._held.add(delivery.edition_id)
         self._requeue(delivery, str(reply), wait=timedelta(0))
 
     def _fail(self, delivery: Claimed, reply: Reply, *, dead: bool) -> None:
@@ -159,13 +164,16 @@ class Sender:
         self._record(delivery, DeliveryState.PENDING, reply=reply, due_at=due_at, give_up_at=delivery.give_up_at)
         self.counts.retrying += 1
 
+    def _without_held(self, waiting: list[Claimed]) -> list[Claimed]:
+        """Give back what belongs to an edition paused meanwhile; return the rest."""
+        self._put_back([delivery for delivery in waiting if delivery.edition_id in self._held])
+        return [delivery for delivery in waiting if delivery.edition_id not in self._held]
+
     def _put_back(self, deliveries: list[Claimed]) -> None:
         """Give back what was claimed and not begun."""
-        outbox.record(
-            self.name,
-            [Outcome(delivery, DeliveryState.PENDING) for delivery in deliveries],
-            clock=self.clock(),
-        )
+        outcomes = [Outcome(delivery, DeliveryState.PENDING) for delivery in deliveries]
+        if outcomes:
+            outbox.record(self.name, outcomes, clock=self.clock())
 
     def _record(
         self,

@@ -81,15 +81,17 @@ class Sender:
         self.counts.cancelled += claim.not_allowed
         if claim.unsettled:
             self.counts.cancelled += settling.settle(claim.unsettled, now=self.now())
+        # Whoever was kept longer than that, by a slow relay or a stopped process, no longer owns the rest.
+        lease_until = clock + timedelta(seconds=self.settings.lease_seconds)
         waiting = list(claim.deliveries)
         usable = True
         self._held.clear()
-        while waiting and usable and not stop():
+        while waiting and usable and not stop() and self.clock() < lease_until:
             usable = self._see_through(waiting.pop(0))
             if self._held:
                 waiting = self._without_held(waiting)
         self._put_back(waiting)
-        return usable and not waiting and bool(claim.deliveries or claim.unsettled or claim.not_allowed)
+        return usable and not stop() and bool(claim.deliveries or claim.unsettled or claim.not_allowed)
 
     def _see_through(self, delivery: Claimed) -> bool:
         """Send one message and record its fate; return False when the relay cannot be used now."""

@@ -130,6 +130,35 @@ def test_a_sender_that_lost_its_lease_in_mid_message_writes_nothing(
     assert (row.state, row.reply, row.claim_number, row.sent_at) == ("failed", "552 5.2.2 full", 2, None)
 
 
+def test_a_sender_that_comes_to_after_its_lease_sends_nothing_more_of_its_batch(
+    scene: Scene, relay: Relay, peer: ScriptedRelay, queue_letters: QueueLetters, core: Flask
+) -> None:
+    queue_letters(5)
+    other = dataclasses.replace(scene.settings, smtp_url=peer.url)
+
+    def sleep(recipient: str) -> None:
+        scene.now += 2 * MINUTE
+        with core.app_context():
+            delivering.deliver(other, lambda: scene.now, drain=True)
+
+    relay.meanwhile = sleep
+    scene.deliver()
+    assert (len(relay.received), len(peer.bodies)) == (1, 5), "only what was under way is sent twice"
+    assert {(row.state, row.claim_number) for row in scene.deliveries()} == {("sent", 2)}
+
+
+def test_a_slow_relay_is_sent_everything_in_several_claims(
+    scene: Scene, relay: Relay, queue_letters: QueueLetters
+) -> None:
+    def take_long(recipient: str) -> None:
+        scene.now += MINUTE / 2
+
+    queue_letters(5)
+    relay.meanwhile = take_long
+    assert scene.deliver() == Counts(sent=5)
+    assert len(relay.received) == 5
+
+
 def test_a_claim_number_keeps_a_sender_from_recording_an_older_claim_of_its_own(scene: Scene, relay: Relay) -> None:
     scene.ask(ANN)
     sender = Sender(scene.settings, lambda: scene.now)

@@ -2,7 +2,6 @@
 
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import css_inline
 from babel import Locale
@@ -11,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from alerts_service.mail.items import Arranged
 from alerts_service.mail.lines import WIDTH, cut, one_line
+from alerts_service.mail.links import host
 from alerts_service.mail.moments import day, event_times, moment
 from alerts_service.rules.markup import to_html, to_text
 
@@ -52,7 +52,7 @@ def _environment(locale: str) -> Environment:
         heading=_heading,
         preheader=_preheader,
         bare=lambda address: address.removeprefix("mailto:"),
-        host=lambda url: (urlsplit(url).hostname or "").removeprefix("www."),
+        host=host,
         summary_html=lambda markdown: to_html(markdown, top_heading=_HEADING_IN_SUMMARY),
         summary_text=to_text,
         event_times=lambda item, zone: event_times(item.starts_at, item.ends_at, zone, locale),

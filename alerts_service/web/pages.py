@@ -28,6 +28,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         markdown=to_html,
+        host=links.host,
         moment=lambda at: moment(at, settings.timezone, language()),
         event_times=lambda item: event_times(item.starts_at, item.ends_at, settings.timezone, language()),
     )

@@ -207,6 +207,11 @@ def test_confirmations_go_before_urgent_mail_and_that_before_digests_already_que
     scene.release("Alarm", urgent=True)
     scene.tick(SECOND)
     scene.ask("new@example.org")
+    claimed = [outbox.claim("a worker", 1, **scene.at, clock=scene.now).deliveries for _ in range(3)]
+    first, second, third = (found[0] for found in claimed)
+    assert [found.kind for found in (first, second, third)] == ["confirmation", "digest", "digest"]
+    assert (second.edition_id or 0) > (third.edition_id or 0), "the urgent one was opened later"
+    scene.now += 2 * MINUTE
     scene.deliver()
     subjects = [str(received.message["Subject"]) for received in relay.received]
     assert subjects[1:] == ["Alarm", "News"]

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import CheckConstraint, Connection, create_engine, inspect, text
 
 from alerts_service import create_core
-from alerts_service.db import Base, db
+from alerts_service.db import Base, db, is_postgresql
 from alerts_service.errors import SchemaOutdated
 from alerts_service.services import installing
 from tests.conftest import make_settings
@@ -70,6 +70,24 @@ def test_the_newest_migration_makes_exactly_what_the_models_say(empty: Flask) ->
             for table in Base.metadata.sorted_tables
         }
         assert checks(connection) == {table: names for table, names in wanted.items() if names}
+
+
+def indexes() -> dict[str, str]:
+    """Every index with the statement that makes it: alembic does not compare what rows it is about."""
+    asked = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    if is_postgresql():
+        asked = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+    with db.engine.connect() as connection:
+        found = {name: " ".join(made.split()) for name, made in connection.execute(text(asked))}
+    return {name: made for name, made in found.items() if "alembic_version" not in name}
+
+
+def test_the_newest_migration_makes_the_same_indexes_as_the_models(empty: Flask) -> None:
+    migrate("head")
+    migrated = indexes()
+    migrate("base")
+    Base.metadata.create_all(db.engine)
+    assert migrated == indexes()
 
 
 def test_the_migrations_can_be_gone_back_and_forth(empty: Flask) -> None:

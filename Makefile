@@ -28,7 +28,7 @@ lock:                        ## exact versions with hashes, from the ranges of s
 
 translations: .venv/.ready-to-test  ## collect the sentences of pages, mails and errors, and compile their translations
 	$(VENV)/pybabel -q extract -F alerts_service/translations/babel.cfg --no-location --omit-header --sort-output -o alerts_service/translations/messages.pot alerts_service templates
-	$(VENV)/pybabel -q update -i alerts_service/translations/messages.pot -d alerts_service/translations --no-fuzzy-matching --omit-header
+	$(VENV)/pybabel -q update -i alerts_service/translations/messages.pot -d alerts_service/translations --no-fuzzy-matching --ignore-pot-creation-date
 	$(VENV)/pybabel -q compile -d alerts_service/translations
 
 clean:                       ## the environment and the demo's data

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
@@ -35,11 +36,15 @@ class Received:
 
 @dataclass
 class Relay:
-    """The server. `refusals` maps a recipient to the replies it is refused with, one a try."""
+    """The server. `refusals` maps a recipient to the replies it is refused with, one a try.
+
+    `meanwhile` is called with the recipient while a message is being taken, before it is answered.
+    """
 
     received: list[Received] = field(default_factory=list)
     refusals: dict[str, list[str]] = field(default_factory=dict)
     data_refusals: dict[str, list[str]] = field(default_factory=dict)
+    meanwhile: Callable[[str], None] = lambda recipient: None
     _controller: Any = None
 
     @property
@@ -74,6 +79,7 @@ class _Handler:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         for recipient in envelope.rcpt_tos:
+            self.relay.meanwhile(recipient)
             waiting = self.relay.data_refusals.get(recipient, [])
             if waiting:
                 return waiting.pop(0)

@@ -2,7 +2,6 @@
 
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import css_inline
 from babel import Locale
@@ -84,7 +83,7 @@ def _environment(locale: str) -> Environment:
     found.filters.update(
         heading=_heading,
         bare=lambda address: address.removeprefix("mailto:"),
-        host=lambda url: (urlsplit(url).hostname or "").removeprefix("www."),
+        host=links.host,
         summary_html=lambda markdown: to_html(markdown, top_heading=_HEADING_IN_SUMMARY),
         summary_text=to_text,
         event_times=lambda item, zone: event_times(item.starts_at, item.ends_at, zone, locale),

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from email.utils import parseaddr
+from urllib.parse import urlsplit
 
 from alerts_service.config import Settings
 from alerts_service.rules import tokens
@@ -38,3 +39,8 @@ def home(locale: str, settings: Settings) -> str:
 def contact(settings: Settings) -> str:
     """Return where readers reach a person: the contact setting, else the mailbox that takes replies."""
     return settings.contact_url or f"mailto:{parseaddr(settings.reply_to or settings.from_address)[1]}"
+
+
+def host(url: str) -> str:
+    """Return where an address leads, as people know it."""
+    return (urlsplit(url).hostname or "").removeprefix("www.")

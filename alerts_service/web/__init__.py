@@ -4,7 +4,7 @@ A view reads the request, calls one service, answers. Public pages set no cookie
 posts of people who came by a link are authorised by the link's token, so they need no CSRF token either.
 """
 
-from flask import Flask
+from flask import Flask, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from alerts_service.config import Settings
@@ -34,9 +34,16 @@ def register(app: Flask) -> None:
     proxies = settings.trusted_proxies
     if proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
+    app.before_request(_refuse_a_large_body)
     languages.register(app, settings)
     pages.register(app, settings)
     headers.register(app, settings)
     errors.register(app)
     for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
         app.register_blueprint(module.blueprint)
+
+
+def _refuse_a_large_body() -> None:
+    """A view that reads no form would not notice."""
+    if (request.content_length or 0) > LARGEST_BODY:
+        abort(413)

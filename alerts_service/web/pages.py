@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 from email.utils import parseaddr
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from alerts_service.mail.moments import event_times, moment
 from alerts_service.rules.markup import to_html
 
 _NETWORK_BITS = {4: 24, 6: 48}
+# What Werkzeug leaves of a form's bytes that are no UTF-8: they look like a part of the address.
+_UNREADABLE = re.compile("%[89A-F][0-9A-F]")
 _LANGUAGE_NAMES = {"en": "English", "es": "Español"}
 
 
@@ -25,6 +28,7 @@ def register(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         markdown=to_html,
+        host=links.host,
         moment=lambda at: moment(at, settings.timezone, language()),
         event_times=lambda item: event_times(item.starts_at, item.ends_at, settings.timezone, language()),
     )
@@ -57,6 +61,11 @@ def language() -> str:
 def consent_wording() -> str:
     """Return the sentence a person agrees to, as the page shows it."""
     return render_template("pages/consent.txt").strip()
+
+
+def email_given() -> str:
+    """Return the address in a form; bytes that are no text become a character that no address holds."""
+    return _UNREADABLE.sub("\ufffd", request.form.get("email", ""))
 
 
 def network() -> str:

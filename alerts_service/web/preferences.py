@@ -25,7 +25,7 @@ def ask() -> ResponseReturnValue:
 @blueprint.post("/preferences")
 def send_link() -> ResponseReturnValue:
     """Mail a link; the answer is the same for every well-formed address."""
-    email = request.form.get("email", "")
+    email = pages.email_given()
     speak(request.form.get("lang", ""))
     try:
         preferences.ask_link(email, locale=pages.language(), settings=pages.settings(), now=utcnow())

@@ -53,7 +53,7 @@ def subscribe() -> ResponseReturnValue:
     given = request.form
     speak(given.get("lang", ""))
     asked = Asked(
-        address=given.get("email", ""),
+        address=pages.email_given(),
         topics=tuple(dict.fromkeys(given.getlist("topics"))),
         frequency=given.get("frequency", ""),
         locale=pages.language(),

@@ -1,6 +1,7 @@
 """Leaving by the link in a mail: everything, or only the topics of the digest it came from."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -63,7 +64,7 @@ def test_leaving_again_answers_the_same_and_changes_nothing(scene: Scene) -> Non
 def test_two_clicks_at_once_are_recorded_once(scene: Scene) -> None:
     scene.follow(ANN)
     token = scene.unsubscribe_token(ANN)
-    click = {"only_these": False, "page": "/", "network": ""} | scene.at
+    click: dict[str, Any] = {"only_these": False, "page": "/", "network": ""} | scene.at
     assert at_once(*[lambda: leaving.leave(token, **click)] * 4) == [None] * 4
     db.session.rollback()
     assert withdrawals(scene, ANN) == [["idd"]]
@@ -219,7 +220,7 @@ def test_leaving_while_confirming_anew_ends_one_way_or_the_other(scene: Scene) -
     link = scene.unsubscribe_token(ANN)
     scene.ask(ANN, "policy")
     button = scene.confirm_token(ANN)
-    click = {"only_these": False, "page": "/", "network": ""} | scene.at
+    click: dict[str, Any] = {"only_these": False, "page": "/", "network": ""} | scene.at
     found = at_once(lambda: leaving.leave(link, **click), lambda: scene.confirm(button))
     assert not [outcome for outcome in found if isinstance(outcome, Exception)]
     db.session.rollback()

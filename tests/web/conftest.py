@@ -1,0 +1,140 @@
+"""Fixtures: browsers that share nothing with the test, a scene beside them, and a site with everything on it."""
+
+import contextvars
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from alerts_service import create_app
+from alerts_service.clock import utcnow
+from alerts_service.config import Settings
+from alerts_service.db import Base, db
+from alerts_service.rules import tokens
+from alerts_service.services import publishing
+from tests.conftest import make_settings
+from tests.scene import Scene
+
+# A moment of the daily slot that lies ahead of any present.
+LATER = datetime(2099, 6, 2, 13, 0, 30, tzinfo=UTC)
+Contents = dict[str, list[tuple[Any, ...]]]
+OpenSite = Callable[..., FlaskClient]
+
+
+class Browser(FlaskClient):
+    """A browser without JavaScript. A request must not meet the app context that the test itself stands in."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """Make a request."""
+        return contextvars.Context().run(super().open, *args, **{"buffered": True} | kwargs)
+
+
+def contents() -> Contents:
+    """Every row of every table: to see that nothing at all was changed."""
+    db.session.rollback()
+    tables = Base.metadata.sorted_tables
+    return {t.name: sorted(map(tuple, db.session.execute(t.select())), key=repr) for t in tables}
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """The settings of this test's installation. The web never speaks SMTP, so no relay is started."""
+    return make_settings(tmp_path, database_url)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The web app, its context pushed for what the test does beside the browser."""
+    app = create_app(settings)
+    app.test_client_class = Browser
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def scene(app: Flask, settings: Settings) -> Scene:
+    """The installation behind the site, at the present: pages read the real clock."""
+    return Scene(settings, utcnow())
+
+
+@pytest.fixture
+def another(app: Flask, settings: Settings) -> Iterator[OpenSite]:
+    """Open the same database as a site that was started with other settings."""
+    with ExitStack() as stack:
+
+        def open_site(**changes: Any) -> FlaskClient:
+            other = create_app(dataclasses.replace(settings, **changes))
+            other.test_client_class = Browser
+            with other.app_context():
+                engine = db.engine
+            stack.callback(engine.dispose)
+            return other.test_client()
+
+        yield open_site
+
+
+@dataclasses.dataclass
+class Town:
+    """A site with something behind every address. Ann follows, Ben has asked, Cy has left."""
+
+    scene: Scene
+    ann: str = "ann@example.org"
+    ben: str = "ben@example.org"
+    cy: str = "cy@example.org"
+
+    def __post_init__(self) -> None:
+        scene = self.scene
+        self.unreleased = scene.release("Not yet", "idd", approve=False)
+        scene.follow(self.ann, "dementia", "policy", "idd", "ltss", frequency="daily")
+        scene.follow(self.cy, "idd")
+        scene.leave(self.cy)
+        scene.ask(self.ben, "idd")
+        event: dict[str, Any] = {"starts_at": LATER + timedelta(days=9), "ends_at": LATER + timedelta(days=9, hours=1)}
+        self.update = scene.release(
+            "A webinar", "dementia", "policy", kind="webinar", summary="Join **us**.", credit="1 hour", **event
+        )
+        self.withdrawn = scene.release("A mistake", "idd", summary="Wrong words.")
+        Scene(scene.settings, LATER).tick()
+        publishing.withdraw(self.withdrawn, reason="wrong", now=scene.now)
+        self.digest = scene.digest_of(self.ann).id
+        with_key = str(scene.settings.permanent_key)
+        self.paths = {
+            "sign_up": "/",
+            "subscribe": "/subscribe",
+            "inbox": "/check-your-inbox",
+            "confirm": f"/confirm/{scene.confirm_token(self.ben)}",
+            "confirmed": f"/confirm/{scene.confirm_token(self.ann)}",
+            "not_me": f"/not-me/{self.not_me_token(self.ben)}",
+            "ask": "/preferences",
+            "preferences": f"/preferences/{scene.preferences_token(self.ann)}",
+            "preferences_left": f"/preferences/{scene.preferences_token(self.cy)}",
+            "unsubscribe": f"/unsubscribe/{scene.unsubscribe_token(self.ann, self.digest)}",
+            "unsubscribed": f"/unsubscribe/{scene.unsubscribe_token(self.cy)}",
+            "update": f"/updates/{self.update}",
+            "withdrawn": f"/updates/{self.withdrawn}",
+            "digest": f"/digests/{tokens.digest_token(with_key, self.digest)}",
+            "alive": "/healthz",
+            "ready": "/readyz",
+            "robots": "/robots.txt",
+            "icon": "/static/icon.svg",
+        }
+
+    def not_me_token(self, address: str) -> str:
+        """The “not me” link in the newest confirmation mail."""
+        scene = self.scene
+        return tokens.not_me_token(scene.settings.secret_keys, scene.sign_up_id(address), scene.now)
+
+
+@pytest.fixture
+def town(scene: Scene) -> Town:
+    """A site with something behind every address."""
+    return Town(scene)

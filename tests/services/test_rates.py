@@ -312,6 +312,18 @@ def test_a_changed_limit_lets_everything_that_waits_ask_again(scene: Scene, monk
     assert len(admit(scene, batch(30, first=waiting[0])).now) == 30, "nobody stands before them any more"
 
 
+def test_after_an_edition_has_gone_what_waited_behind_it_asks_again(scene: Scene) -> None:
+    limit(scene, GMAIL, per_second=10)
+    admit(scene, batch(500))
+    waiting = deliver_to(scene, 5)
+    with transaction() as session:
+        found = rates.admit(session, batch(5, first=waiting[0]), settings=scene.settings, clock=scene.now)
+        rates.postpone(session, found.later)
+    assert min(found.later.values()) > scene.now + 40 * SECOND
+    assert rates.look_again(clock=scene.now) == 5
+    assert max(admit(scene, batch(5, first=waiting[0])).later.values()) < scene.now + 2 * SECOND
+
+
 def test_four_workers_that_ask_at_once_keep_to_the_limit_together(scene: Scene) -> None:
     limit(scene, GMAIL, per_second=50, per_day=400)
     limit(scene, RELAY, per_second=60)

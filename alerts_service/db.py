@@ -11,6 +11,7 @@ turn, done again when it cannot be serialised (`taking_turns`).
 
 import fcntl
 import functools
+import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -177,6 +178,11 @@ class _BitOr:
         return self.value
 
 
+def _sha256_hex(value: str) -> str:
+    """SQLite function `sha256_hex`: PostgreSQL can say it with what it has."""
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
 def prepare(engine: Engine) -> None:
     """Hang the SQLite settings on an engine: pragmas at connect, BEGIN under our control, writers in turn."""
     if engine.dialect.name != "sqlite":
@@ -187,6 +193,7 @@ def prepare(engine: Engine) -> None:
     def connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # we write BEGIN ourselves, below
         connection.create_aggregate("bit_or", 1, _BitOr)
+        connection.create_function("sha256_hex", 1, _sha256_hex, deterministic=True)
         for pragma in (
             "foreign_keys=ON",
             "journal_mode=WAL",

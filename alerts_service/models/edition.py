@@ -62,5 +62,7 @@ class Edition(Base):
     held_until: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
     cancelled_reason: Mapped[str | None] = mapped_column(String(500))
+    # When a restored database was told by the journal what of it had been sent.
+    rebuilt_at: Mapped[datetime | None]
     # When nothing of it was left in the outbox, and its outcomes were counted into `tallies`.
     tallied_at: Mapped[datetime | None]

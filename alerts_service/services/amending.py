@@ -1,10 +1,11 @@
 """Amending deliveries after a restore: steps under the turnstile that keep proofs, marks and tallies true."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from alerts_service.db import upsert
@@ -24,7 +25,6 @@ from alerts_service.models import (
     UpdateTally,
 )
 from alerts_service.services import digests
-from alerts_service.services.digests import Content
 
 GIVEN = "sent before restore"
 BY_JOURNAL = "The journal says that it was sent."
@@ -58,6 +58,14 @@ def move(session: Session, ids: Sequence[int], digest_id: int, other_id: int, pe
     session.execute(_quietly(update(Digest).where(Digest.id == digest_id).values(**fewer)))
 
 
+def matched(session: Session, edition_id: int, locale: str, updates: frozenset[int], people: int) -> int:
+    """Return the id of an edition's digest with these updates, into which so many more people are counted."""
+    digest_id = _digest(session, edition_id, locale, updates)
+    more = {"recipients": Digest.recipients + people}
+    session.execute(_quietly(update(Digest).where(Digest.id == digest_id).values(**more)))
+    return digest_id
+
+
 def take_out(session: Session, people: Collection[int], updates: frozenset[int], *, except_in: int) -> None:
     """Take what people have been given out of whatever else waits for them, one edition apart."""
     if not people or not updates:
@@ -81,7 +89,7 @@ def _reduce(session: Session, digest_id: int, ids: list[int], given: frozenset[i
     if held <= given:
         cancel(session, ids)
         return
-    reduced = digests.ensure(session, digest.edition_id, [Content(digest.locale, held - given, 0)])[0]
+    reduced = _digest(session, digest.edition_id, digest.locale, held - given)
     _change(session, ids, {"digest_id": reduced})
     values = [
         {"digest_id": digest_id, "update_id": each, "reason": GIVEN, "recipients": len(ids)} for each in held & given
@@ -91,6 +99,24 @@ def _reduce(session: Session, digest_id: int, ids: list[int], given: frozenset[i
     session.execute(
         statement.on_conflict_do_update(index_elements=[Drop.digest_id, Drop.update_id, Drop.reason], set_=more)
     )
+
+
+def _digest(session: Session, edition_id: int, locale: str, updates: frozenset[int]) -> int:
+    unreleased = select(Update.id).where(Update.id.in_(updates), Update.seq.is_(None))
+    if session.scalar(unreleased.limit(1)) is None:
+        return digests.ensure(session, edition_id, locale, updates)
+    # It was released after the copy: without a number its set has no key yet, and so one of its own.
+    words = ",".join(map(str, sorted(updates)))
+    key = hashlib.sha256(f"unreleased {words}".encode()).hexdigest()[: digests.KEY_LENGTH]
+    same = {"edition_id": edition_id, "locale": locale, "set_key": key}
+    known = session.scalar(select(Digest.id).filter_by(**same))
+    if known is not None:
+        return known
+    digest = Digest(**same, recipients=0)
+    session.add(digest)
+    session.flush()
+    session.execute(insert(DigestUpdate), [{"digest_id": digest.id, "update_id": each} for each in sorted(updates)])
+    return digest.id
 
 
 def owe_again(session: Session, people: Collection[int], updates: frozenset[int]) -> None:

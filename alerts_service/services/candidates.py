@@ -59,7 +59,6 @@ def still_open(session: Session, row: Update, after: int, to: int, now: datetime
             CatchUp.subscriber_id <= to,
             or_(literal(ahead), CatchUp.from_seq < row.seq),
         )
-        if ahead:
-            yield Question(frequency, covered[frequency], [candidate], after, to, False, now, less_given=False)
-        if session.scalar(select(marked)):
-            yield Question(frequency, covered[frequency], [candidate], after, to, True, now, less_given=False)
+        marks = bool(session.scalar(select(marked)))
+        if ahead or marks:
+            yield Question(frequency, covered[frequency], [candidate], after, to, marks, now, given_from=None)

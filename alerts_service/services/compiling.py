@@ -2,29 +2,24 @@
 
 Each batch is one transaction under the turnstile: compiles take turns, so that no two editions can owe
 one person the same update at the same moment. Editions compile strictly in the order of their ids. A
-batch that a crash undid is done again from `compiled_to`. Two passes a batch: people served up to the
-edition's `from_seq`, then people who have a mark of their own.
+batch that a crash undid is done again from `compiled_to`.
 """
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, exists, func, insert, literal, or_, select, text, update
+from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from alerts_service.db import UTCDateTime, taking_turns, transaction
+from alerts_service.db import taking_turns, transaction
 from alerts_service.models import (
-    AT_ONCE,
     CatchUp,
     CoveredFrequency,
     Edition,
-    Lane,
-    MailKind,
     Subscriber,
     Subscription,
     Update,
 )
-from alerts_service.services import candidates, digests, matching
-from alerts_service.services.digests import Content
+from alerts_service.services import candidates, issuing
 from alerts_service.services.matching import Question
 from alerts_service.services.seeding import Seeding
 
@@ -68,78 +63,39 @@ def _end_of_batch(session: Session, edition: Edition, batch: int) -> int | None:
 
 
 def _match(session: Session, edition: Edition, to: int, now: datetime) -> int:
-    made = 0
-    for behind in (False, True):
-        low = _lowest_mark(session, edition, to, now) if behind else edition.from_seq
-        if low is None:
-            continue
-        question = Question(
-            frequency=edition.frequency,
-            from_seq=edition.from_seq,
-            # Someone behind in one topic may be up to date in another.
-            candidates=candidates.released(session, min(low, edition.from_seq), edition.through_seq, now),
-            after=edition.compiled_to,
-            to=to,
-            behind=behind,
-            now=now,
-        )
-        if question.candidates:
-            made += _write(session, edition, question)
-    return made
+    lowest_mark = _lowest_mark(session, edition, to, now)
+    low = edition.from_seq if lowest_mark is None else min(lowest_mark, edition.from_seq)
+    found = candidates.released(session, low, edition.through_seq, now)
+    if not found:
+        return 0
+    question = Question(
+        frequency=edition.frequency,
+        from_seq=edition.from_seq,
+        candidates=found,
+        after=edition.compiled_to,
+        to=to,
+        marks=lowest_mark is not None,
+        now=now,
+        given_from=_first_to_hold(session, edition, found[0].seq),
+        edition_id=edition.id,
+    )
+    return issuing.write(session, edition, question)
+
+
+def _first_to_hold(session: Session, edition: Edition, seq: int) -> int | None:
+    """Return the first edition that may hold an update of this number or a later one, if there is any."""
+    others = and_(Edition.id != edition.id, Edition.through_seq >= seq)
+    return session.scalar(select(func.min(Edition.id)).where(or_(others, Edition.rebuilt_at.is_not(None))))
 
 
 def _lowest_mark(session: Session, edition: Edition, to: int, now: datetime) -> int | None:
+    """Return the lowest mark in the batch; None says that nobody in it has one."""
     return session.scalar(
         select(func.min(CatchUp.from_seq))
         .join(Subscriber, Subscriber.id == CatchUp.subscriber_id)
         .where(CatchUp.frequency == edition.frequency, ~candidates.away(now))
         .where(CatchUp.subscriber_id > edition.compiled_to, CatchUp.subscriber_id <= to)
     )
-
-
-def _write(session: Session, edition: Edition, question: Question) -> int:
-    """Put the answer into digests and deliveries; the working tables last as long as the batch."""
-    words = [f"w{n}" for n in range(question.words)]
-    for table in ("owed", "owed_sets"):
-        session.execute(text(f"DROP TABLE IF EXISTS {table}"))
-    columns = ", ".join(f"{word} BIGINT" for word in words)
-    names = ", ".join(words)
-    session.execute(text(f"CREATE TEMPORARY TABLE owed (subscriber_id BIGINT, locale VARCHAR(8), {columns})"))
-    session.execute(
-        matching.with_moment(f"INSERT INTO owed {matching.statement(question)}"),
-        question.parameters,
-    )
-    sets = session.execute(
-        text(f"SELECT locale, count(*), {names} FROM owed GROUP BY locale, {names}")  # noqa: S608 - numbered names
-    ).all()
-    if not sets:
-        return 0
-    contents = [Content(row[0], frozenset(c.id for c in question.chosen(row[2:])), row[1]) for row in sets]
-    found = digests.ensure(session, edition.id, contents)
-    session.execute(text(f"CREATE TEMPORARY TABLE owed_sets (locale VARCHAR(8), digest_id BIGINT, {columns})"))
-    session.execute(
-        text(f"INSERT INTO owed_sets VALUES (:locale, :digest, {', '.join(f':{word}' for word in words)})"),  # noqa: S608
-        [
-            {"locale": row[0], "digest": digest} | dict(zip(words, row[2:], strict=True))
-            for row, digest in zip(sets, found, strict=True)
-        ],
-    )
-    return _deliver(session, edition, words)
-
-
-def _deliver(session: Session, edition: Edition, words: list[str]) -> int:
-    same = " AND ".join(f"s.{word} = o.{word}" for word in words)
-    statement = text(
-        f"""
-INSERT INTO deliveries (kind, lane, subscriber_id, edition_id, digest_id, state, created_at, due_at)
-SELECT '{MailKind.DIGEST}', {int(Lane.URGENT if edition.urgent else Lane.DIGEST)}, o.subscriber_id,
-       {edition.id}, s.digest_id, 'pending', :opened, :at_once
-FROM owed o JOIN owed_sets s ON s.locale = o.locale AND {same}
-ORDER BY s.digest_id, o.subscriber_id"""  # noqa: S608 - numbers and names of our own
-    )
-    moments = [bindparam(name, type_=UTCDateTime()) for name in ("opened", "at_once")]
-    result = session.execute(statement.bindparams(*moments), {"opened": edition.opened_at, "at_once": AT_ONCE})
-    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 def _settle_marks(session: Session, edition: Edition, to: int, now: datetime) -> None:

@@ -29,8 +29,7 @@ from alerts_service.models import (
     Subscriber,
     Update,
 )
-from alerts_service.services import amending, digests, mailing, noting
-from alerts_service.services.digests import Content
+from alerts_service.services import amending, mailing, noting
 
 _OPEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 
@@ -94,11 +93,12 @@ class Rebuilding:
     def _edition(self, frequency: str, slot_at: datetime) -> int:
         """Return the edition of a slot; one that is added covers nothing and is closed."""
         session = self._session
-        found = session.scalar(select(Edition.id).where(Edition.frequency == frequency, Edition.slot_at == slot_at))
+        found = session.scalar(select(Edition).where(Edition.frequency == frequency, Edition.slot_at == slot_at))
         if found is not None:
-            return found
+            found.rebuilt_at = found.rebuilt_at or self._now
+            return found.id
         covered = session.get_one(CoveredFrequency, frequency, populate_existing=True).covered_seq
-        moments = {"slot_at": slot_at, "opened_at": self._now, "compiled_at": self._now}
+        moments = {"slot_at": slot_at, "opened_at": self._now, "compiled_at": self._now, "rebuilt_at": self._now}
         edition = Edition(frequency=frequency, from_seq=covered, through_seq=covered, **moments)
         session.add(edition)
         session.flush()
@@ -140,12 +140,11 @@ class Rebuilding:
     def _add(self, group: _Group, rows: Sequence[Any]) -> None:
         if not rows or not group.updates:
             return
-        content = Content(group.locale, group.updates, len(rows))
         fixed = {
             "kind": MailKind.DIGEST,
             "lane": Lane.DIGEST,
             "edition_id": group.edition_id,
-            "digest_id": digests.ensure(self._session, group.edition_id, [content])[0],
+            "digest_id": amending.matched(self._session, group.edition_id, group.locale, group.updates, len(rows)),
             "state": DeliveryState.SENT,
             "reply": amending.BY_JOURNAL,
             "created_at": self._now,
@@ -170,8 +169,7 @@ class Rebuilding:
             amending.cancel(session, ids)
             return
         if held != group.updates:
-            content = Content(group.locale, group.updates, len(subscribers))
-            other = digests.ensure(session, group.edition_id, [content])[0]
+            other = amending.matched(session, group.edition_id, group.locale, group.updates, len(subscribers))
             amending.move(session, ids, digest_id, other, len(subscribers))
         amending.mark_sent(session, ids, group.at)
         self.rebuilt.marked += len(ids)

@@ -28,7 +28,6 @@ from alerts_service.models import (
     UpdateTopic,
 )
 from alerts_service.services import digests, preferences, suppressing
-from alerts_service.services.digests import Content
 
 SUPPRESSED = "suppressed"
 PAUSED = "paused"
@@ -84,7 +83,7 @@ def _settle_digest(session: Session, digest: Digest, now: datetime) -> int:
         return 0
     if not kept:
         return _change(session, pending, {"state": DeliveryState.CANCELLED, "reason": min(dropped.values())})
-    reduced = digests.ensure(session, digest.edition_id, [Content(digest.locale, kept, 0)])[0]
+    reduced = digests.ensure(session, digest.edition_id, digest.locale, kept)
     # Seeds move along, and stand outside the proof.
     _change(session, (*pending, Delivery.subscriber_id.is_(None)), {"digest_id": reduced})
     moved = _change(session, pending, {"digest_id": reduced})
@@ -135,7 +134,7 @@ def _narrow(session: Session, person: Subscriber, row: Delivery) -> int:
     if not kept:
         row.state, row.reason = DeliveryState.CANCELLED, LEFT
         return 1
-    row.digest_id = digests.ensure(session, digest.edition_id, [Content(digest.locale, kept, 0)])[0]
+    row.digest_id = digests.ensure(session, digest.edition_id, digest.locale, kept)
     _count_drops(session, digest.id, dropped, 1)
     return 0
 

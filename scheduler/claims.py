@@ -6,6 +6,7 @@ transactional lane is looked at every second all the same.
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +21,7 @@ from scheduler.messages import Messages
 from scheduler.running import IN_FLIGHT, Counts, Run
 
 _MOST = 500
-_FIRST = 32
+FIRST_BATCH = 32
 # Seconds: a batch is worth so many; between looks at a quiet queue, or at the transactional lane of a busy one.
 _WORTH = 1.0
 LOOK_EVERY = 1.0
@@ -44,19 +45,24 @@ class Claims:
         self.waiting: deque[Claimed] = deque()
         self._lease = timedelta(seconds=self.settings.lease_seconds)
         self._lease_until = self.run.clock()
-        self._size = _FIRST
-        self._claimed_at = self._looked_at = 0.0
+        self._size = FIRST_BATCH
+        self._claimed_at: float | None = None
+        self._looked_at = 0.0
+        # Editions that the relay has refused: nothing of them is begun until they are claimed anew.
+        self._refused: set[int | None] = set()
         # Why the fence lets nothing be sent; said once.
         self._held = ""
 
-    @property
-    def ours(self) -> bool:
-        """Whether the leases still run: they may not, in a process that was stopped for a while."""
-        return self.run.clock() < self._lease_until
+    def may_send(self, delivery: Claimed) -> bool:
+        """Say whether a delivery that was begun may go out: its lease runs, and the relay has not refused its like.
+
+        The lease may be over in a process that was stopped for a while.
+        """
+        return self.run.clock() < self._lease_until and delivery.edition_id not in self._refused
 
     def next(self) -> Claimed | None:
         """Return the next delivery to begin."""
-        if not self.ours:
+        if self.run.clock() >= self._lease_until:
             self.waiting.clear()
         return self.waiting.popleft() if self.waiting else None
 
@@ -79,22 +85,28 @@ class Claims:
     def keep(self, *, in_hand: int) -> None:
         """Renew the leases when half of their time is over, as while a reply is waited for."""
         clock = self.run.clock()
-        if (self.waiting or in_hand) and self._lease_until - self._lease / 2 < clock < self._lease_until:
+        if (self.waiting or in_hand) and self._lease_until - self._lease / 2 <= clock < self._lease_until:
             outbox.renew(self.worker, clock + self._lease)
             self._lease_until = clock + self._lease
 
-    def give_back(self, of_edition: int | None = None) -> list[Claimed]:
-        """Return what was not begun, of one edition or all: the caller records it."""
-        returned = [each for each in self.waiting if of_edition in {None, each.edition_id}]
-        self.waiting = deque(each for each in self.waiting if of_edition not in {None, each.edition_id})
+    def give_back(self, which: Callable[[Claimed], bool] = lambda _: True) -> list[Claimed]:
+        """Return what was not begun, all or some of it: the caller records it."""
+        returned = [each for each in self.waiting if which(each)]
+        self.waiting = deque(each for each in self.waiting if not which(each))
         return returned
+
+    def refuse(self, edition_id: int | None) -> list[Claimed]:
+        """Begin nothing more of an edition; return what was not begun."""
+        self._refused.add(edition_id)
+        return self.give_back(lambda each: each.edition_id == edition_id)
 
     def _next_size(self) -> int:
         """Size the batch by how long the last one took."""
-        now = time.monotonic()
-        took = max(now - self._claimed_at, 0.001)
+        now, before = time.monotonic(), self._claimed_at
         self._claimed_at = now
-        self._size = max(IN_FLIGHT, min(_MOST, self._size * 4, int(self._size * _WORTH / took)))
+        if before is not None and not self.quiet:
+            took = max(now - before, 0.001)
+            self._size = max(IN_FLIGHT, min(_MOST, self._size * 4, int(self._size * _WORTH / took)))
         return self._size
 
     def _look(self, limit: int, in_hand: int, *, transactional_only: bool = False) -> bool:
@@ -127,6 +139,7 @@ class Claims:
         if found.deliveries:
             if not (self.waiting or in_hand):
                 self._lease_until = clock + self._lease
+            self._refused -= {each.edition_id for each in found.deliveries}
             (self.waiting.extendleft if transactional_only else self.waiting.extend)(found.deliveries)
         self.counts.cancelled += found.not_allowed
         if found.unsettled:

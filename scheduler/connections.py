@@ -38,6 +38,8 @@ class Connections:
         may_send: Callable[[Message], bool],
         chance: random.Random,
     ) -> None:
+        # What went wrong with the last connection that could not be made.
+        self.trouble: str | None = None
         self._url, self._most = url, most
         self._supply, self._tell, self._may_send = supply, report, may_send
         self._breaker, self._chance = Breaker(), chance
@@ -134,6 +136,7 @@ class Connections:
 
     def _failed(self, error: RelayDown, now: float) -> None:
         log.warning("the relay cannot be used; mail waits", reason=str(error))
+        self.trouble = str(error)
         breaker = self._breaker
         self._breaker = breaker.turned_away(now) if error.turned_away else breaker.failed(now, self._chance)
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -56,13 +56,14 @@ class Worker:
         # What is to be done for others than the delivery: not while a reply is being read.
         self._follow_ups: list[tuple[Claimed, fates.Fate]] = []
         self._recorded_at = 0.0
+        self._record_at_once = False
         self._ending = False
         self._connections = Connections(
             settings.smtp_url,
             min(run.connections, settings.smtp_connections, IN_FLIGHT),
             supply=self._supply,
             report=self._report,
-            may_send=lambda _: self._claims.ours,
+            may_send=lambda message: self._claims.may_send(message.key),
             chance=run.chance,
         )
 
@@ -87,13 +88,14 @@ class Worker:
         if self._connections.usable:
             self._claims.refill(in_hand=self._connections.in_hand)
         else:
-            self._give_back()
+            self._put_back(self._claims.give_back(), self._connections.trouble)
         self._connections.want(len(self._claims.waiting))
         busy = bool(self._claims.waiting or self._connections.in_hand)
         self._connections.wait(self._patience(busy))
         self._connections.expire()
         self._follow_up()
-        if len(self._outcomes) >= _RECORD or not busy or time.monotonic() - self._recorded_at > _RECORD_WITHIN:
+        waited = time.monotonic() - self._recorded_at > _RECORD_WITHIN
+        if waited or self._record_at_once or len(self._outcomes) >= _RECORD or not busy:
             self._record()
         self._claims.keep(in_hand=self._connections.in_hand)
         return self._is_done()
@@ -111,7 +113,7 @@ class Worker:
 
     def _supply(self) -> Message | None:
         """Return the next message, for a connection that is free."""
-        while not self._ending and (delivery := self._claims.next()):
+        while not (self._ending or self._run.stop()) and (delivery := self._claims.next()):
             try:
                 return self._messages.make(delivery, self._run.clock())
             except (EncodingRefused, NotFound) as error:
@@ -133,6 +135,8 @@ class Worker:
             self.counts.failed += 1
         else:
             self.counts.retrying += 1
+        if found.we_are_refused:
+            self._put_back(self._claims.refuse(delivery.edition_id))
         if found.address_is_dead or found.we_are_refused or found.slow_down:
             self._follow_ups.append((delivery, found))
 
@@ -144,16 +148,21 @@ class Worker:
             if found.we_are_refused and delivery.edition_id is not None:
                 log.error("the relay refuses us; the edition is paused", edition=delivery.edition_id, reply=reply)
                 editions.pause(delivery.edition_id, reason=f"The relay said: {reply}", now=clock)
-                self._give_back(of_edition=delivery.edition_id)
+                rates.look_again(clock=clock)
             if found.slow_down:
-                rates.slow_down(delivery.address.rpartition("@")[2].lower(), clock=clock)
+                self._slow_down(delivery.address.rpartition("@")[2].lower(), clock)
             if found.address_is_dead:
                 suppressing.suppress(delivery.address, suppressing.BOUNCE, reply, settings=self.settings, now=clock)
             self._follow_ups.pop()
 
+    def _slow_down(self, domain: str, clock: datetime) -> None:
+        """What was claimed for a domain that asks for less gets its turn anew, at the new rate."""
+        rates.slow_down(domain, clock=clock)
+        self._put_back(self._claims.give_back(lambda each: each.address.rpartition("@")[2].lower() == domain))
+
     def _record(self) -> None:
         """Write the ledger; then the receipts may go."""
-        self._recorded_at = time.monotonic()
+        self._recorded_at, self._record_at_once = time.monotonic(), False
         if not self._outcomes:
             return
         clock = self._run.clock()
@@ -163,10 +172,12 @@ class Worker:
         self._receipts.clear()
         fencing.returned(self.settings, [self._messages.id_of(delivery) for delivery in returned], clock=clock)
 
-    def _give_back(self, of_edition: int | None = None) -> None:
-        """Put what was claimed and not begun back into the queue."""
-        returned = self._claims.give_back(of_edition)
-        self._outcomes += [(delivery, Outcome(delivery, DeliveryState.PENDING)) for delivery in returned]
+    def _put_back(self, deliveries: Sequence[Claimed], reply: str | None = None) -> None:
+        """Let what was claimed and not begun be claimed again, no attempt charged."""
+        self._outcomes += [(each, Outcome(each, DeliveryState.PENDING, reply)) for each in deliveries]
+        if deliveries:
+            # Before the next look at the queue, which is not quiet then.
+            self._record_at_once, self._claims.quiet = True, False
 
     def _wait_for_the_database(self, error: DBAPIError) -> None:
         """Begin nothing more until the database is back; what was sent is in the receipts."""
@@ -188,7 +199,7 @@ class Worker:
             self._connections.expire()
         self._connections.close("the worker ends")
         self._follow_up()
-        self._give_back()
+        self._put_back(self._claims.give_back())
         self._record()
         self._receipts.close()
 
@@ -200,6 +211,8 @@ def deliver(
     drain: bool = False,
     rehearsal: datetime | None = None,
     stop: Callable[[], bool] = lambda: False,
+    connections: int = IN_FLIGHT,
 ) -> Counts:
     """Send what is due, lane by lane: one batch, or with `drain` until nothing due is left or the relay is gone."""
-    return Worker(settings, Run(clock, stop, drain=drain, once=not drain, rehearsal=rehearsal)).run()
+    run = Run(clock, stop, drain=drain, once=not drain, rehearsal=rehearsal, connections=connections)
+    return Worker(settings, run).run()

@@ -16,11 +16,11 @@ from alerts_service.rules.replies import Meaning, Reply, Stage
 from alerts_service.services.claiming import Claimed
 from alerts_service.services.outbox import Outcome
 
-# After a broken connection or a closing 421: long enough not to be the next to break the same connection.
-_AGAIN_SOON = timedelta(seconds=5)
-_AT_ONCE = timedelta(0)
-# How relays name what they queued: Postfix, Exim, Exchange and the providers that imitate them.
-_RELAY_ID = re.compile(r"(?:queued(?: mail for delivery)? as|id=|Ok:?) ?<?([A-Za-z0-9._@-]{5,200})>?", re.IGNORECASE)
+_AFTER_CLOSING = timedelta(seconds=1)
+# Long enough not to be the next to break the same connection.
+_AFTER_A_BREAK = timedelta(seconds=5)
+# How relays name what they queued: Postfix and those that imitate it, Exim, Amazon.
+_RELAY_ID = re.compile(r"(?:\bqueued as |\bid=|\bOk )<?([A-Za-z0-9._@-]{1,200})>?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ def of(delivery: Claimed, fate: Reply | Broken, *, settings: Settings, clock: da
             relay_id = found[1] if found else None
             return Fate(Outcome(delivery, DeliveryState.SENT, str(fate), relay_id=relay_id, sent_at=clock))
         case Meaning.REQUEUE:
-            wait = _AGAIN_SOON if slow_down else _AT_ONCE
-            return Fate(_waits(delivery, str(fate), clock + wait), slow_down=slow_down)
+            return Fate(_waits(delivery, str(fate), clock + _AFTER_CLOSING), slow_down=slow_down)
         case Meaning.WE_ARE_REFUSED if delivery.edition_id is not None:
             return Fate(_waits(delivery, str(fate), clock), we_are_refused=True)
         case Meaning.RETRY | Meaning.WE_ARE_REFUSED:
@@ -63,7 +62,7 @@ def _broken(delivery: Claimed, fate: Broken, settings: Settings, clock: datetime
     if fate.uncertain:
         # It may have been taken: tried again with the same Message-ID, and charged, so that it ends some day.
         return _tried(delivery, f"no reply after the final dot: {fate.reason}", settings, clock, chance)
-    return Fate(_waits(delivery, fate.reason, clock + _AGAIN_SOON))
+    return Fate(_waits(delivery, fate.reason, clock + _AFTER_A_BREAK))
 
 
 def asks_to_slow_down(reply: Reply) -> bool:

@@ -100,8 +100,8 @@ class Scene:
         return editions.open_due(**self.at)
 
     def deliver(self, **options: Any) -> Counts:
-        """Send what is due."""
-        return delivering.deliver(self.settings, lambda: self.now, drain=True, **options)
+        """Send what is due, over one connection: one message after the other."""
+        return delivering.deliver(self.settings, lambda: self.now, **{"drain": True, "connections": 1} | options)
 
     def deliveries(self, kind: str | None = None) -> list[Delivery]:
         """The deliveries as they stand, oldest first."""

@@ -12,11 +12,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, text, true, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from alerts_service.config import Settings
 from alerts_service.db import as_stored, is_postgresql, reading, rows, transaction
-from alerts_service.models import AT_ONCE, Delivery, DeliveryState, Digest, Edition, Subscriber, Suppression
+from alerts_service.models import (
+    AT_ONCE,
+    Delivery,
+    DeliveryState,
+    Digest,
+    Edition,
+    Lane,
+    MailKind,
+    Subscriber,
+    Suppression,
+)
 from alerts_service.rules.pacing import Waiting
 from alerts_service.services import rates
 from alerts_service.services.fencing import Fence
@@ -144,6 +154,7 @@ def _head(source: Sequence[ColumnElement[bool]], limit: int, now: datetime) -> S
         select(
             *own,
             _D.lane,
+            _D.due_at,
             _D.paced_at,
             address.label("address"),
             Edition.frequency,
@@ -164,7 +175,14 @@ def _head(source: Sequence[ColumnElement[bool]], limit: int, now: datetime) -> S
 def _paced(session: Session, due: list[Any], found: Claim, settings: Settings, clock: datetime) -> list[Any]:
     """Return those that rate limits let go now; put the others off."""
     asking = [
-        Waiting(row.id, row.address.rpartition("@")[2].lower(), row.lane, row.paced_at is not None) for row in due
+        # Seeds wait for nobody, as the rest waits for them.
+        Waiting(
+            row.id,
+            row.address.rpartition("@")[2].lower(),
+            Lane.TRANSACTIONAL if row.due_at < AT_ONCE else row.lane,
+            row.paced_at is not None,
+        )
+        for row in due
     ]
     if not asking:
         return due
@@ -177,9 +195,11 @@ def _paced(session: Session, due: list[Any], found: Claim, settings: Settings, c
 
 
 def _unchanged(now: datetime) -> ColumnElement[bool]:
-    """Neither the person nor the digest has changed since the compile."""
+    """Neither the person nor the digest has changed since the compile; and nobody who has left is welcomed."""
     digest = and_(Subscriber.narrowed_at.is_(None), or_(Digest.recheck_at.is_(None), Digest.recheck_at > now))
-    return case((_D.digest_id.is_(None), true()), else_=digest)
+    welcomed = aliased(Subscriber)
+    left = select(welcomed.id).where(welcomed.address_hash == _D.address_hash, welcomed.ended_at.is_not(None))
+    return case((_D.kind == MailKind.WELCOME, ~left.exists()), (_D.digest_id.is_(None), true()), else_=digest)
 
 
 def _take(session: Session, worker: str, found: Iterable[Any], lease_until: datetime) -> None:

@@ -70,7 +70,8 @@ def record(worker: str, outcomes: Sequence[Outcome], *, clock: datetime) -> int:
     )
     statement = text(
         f"""
-UPDATE deliveries SET state = given.state, reply = given.reply, reason = given.reason, relay_id = given.relay_id,
+UPDATE deliveries SET state = given.state, reply = coalesce(given.reply, deliveries.reply), reason = given.reason,
+  relay_id = given.relay_id,
   attempts = deliveries.attempts + given.attempts, sent_at = given.sent_at, claimed_by = NULL, lease_until = NULL,
   due_at = coalesce(given.due_at, deliveries.due_at), give_up_at = coalesce(given.give_up_at, deliveries.give_up_at),
   paced_at = CASE WHEN given.attempts > 0 THEN NULL ELSE deliveries.paced_at END

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alerts_service.errors import AddressRefused, NotFound
-from alerts_service.services import explaining, outbox, preferences, publishing
+from alerts_service.services import claiming, explaining, preferences, publishing
 from tests.relays import Relay
 from tests.scene import DAY, HOUR, Scene
 
@@ -36,7 +36,7 @@ def pending(scene: Scene, relay: Relay) -> int:
     scene.follow(ANN, frequency="daily")
     update = scene.release("News")
     scene.tick_at(14)
-    outbox.claim("a worker", 10, **scene.at, clock=scene.now)
+    claiming.claim("a worker", 10, **scene.at, clock=scene.now)
     return update
 
 

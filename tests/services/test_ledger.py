@@ -3,7 +3,7 @@
 from typing import Any
 
 from alerts_service.db import db
-from alerts_service.services import ledger, outbox
+from alerts_service.services import claiming, ledger
 from tests.relays import Relay
 from tests.scene import MINUTE, Scene
 from tests.scheduler.conftest import QueueLetters, queue_letters
@@ -30,7 +30,7 @@ def test_a_delivery_has_one_line_whatever_its_fate(scene: Scene, relay: Relay) -
     scene.deliver()
     scene.ask("cid@example.org")
     scene.ask("dot@example.org")
-    outbox.claim("a worker", 1, **scene.at, clock=scene.now)
+    claiming.claim("a worker", 1, **scene.at, clock=scene.now)
     found = lines(scene)
     assert [line["state"] for line in found] == ["sent"] * 4 + ["failed", "suppressed", "pending", "pending"]
     failed, suppressed = found[4:6]

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from alerts_service.db import transaction
 from alerts_service.errors import NotFound
 from alerts_service.models import MailKind
-from alerts_service.services import outbox, preferences, proving, publishing
+from alerts_service.services import claiming, preferences, proving, publishing
 from tests.relays import Relay
 from tests.scene import HOUR, MINUTE, Scene
 
@@ -54,7 +54,7 @@ def test_a_proof_counts_everybody_matched_by_what_became_of_them(scene: Scene, r
         "adds_up": True,
     }
     scene.now += 2 * MINUTE
-    assert len(outbox.claim("a worker", 10, **scene.at, clock=scene.now).deliveries) == 1
+    assert len(claiming.claim("a worker", 10, **scene.at, clock=scene.now).deliveries) == 1
     assert proof(scene, update)["pending"] == 1, "what is being sent is not lost from the sum"
 
 

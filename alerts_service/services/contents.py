@@ -1,87 +1,111 @@
-"""What digests hold, as their readers see it: plain values for mails and pages."""
+"""What digests hold, as their readers see it: plain values for mails and pages.
 
-from collections.abc import Collection, Iterable, Sequence
+On a hot path: the statements are made once, of tables, and rows are read by place.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
-from alerts_service.db import reading
+from alerts_service.db import Base, reading
 from alerts_service.mail.items import DigestContent, Item
 from alerts_service.models import Digest, DigestUpdate, Edition, Topic, Update, UpdateTopic
 from alerts_service.rules import tokens
 
-# What is shown of an update's own row.
+# For so long a sender may say what an update said before it was changed.
+FRESH_FOR = timedelta(seconds=5)
+_Known = dict[str, dict[int, Item]]
+
+_digests, _held, _editions, _updates, _under, _topics = (
+    Base.metadata.tables[model.__tablename__] for model in (Digest, DigestUpdate, Edition, Update, UpdateTopic, Topic)
+)
+_earlier = _updates.alias("earlier")
+
+# What each digest holds: one row an update.
+_HOLDINGS = (
+    select(_digests.c.id, _digests.c.locale, _editions.c.frequency, _held.c.update_id)
+    .join_from(_digests, _editions, _editions.c.id == _digests.c.edition_id)
+    .join(_held, _held.c.digest_id == _digests.c.id)
+    .where(_digests.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_digests.c.id)
+)
+
 _OWN = (
     *("id", "kind", "title", "title_es", "summary", "summary_es", "url", "registration_url", "credit"),
     *("created_at", "released_at", "starts_at", "ends_at", "withdrawn_at"),
 )
+# What is shown of updates: one row for each topic of each, in catalogue order.
+_SHOWN = (
+    select(
+        *(_updates.c[name] for name in _OWN),
+        _earlier.c.title.label("earlier_title"),
+        _earlier.c.title_es.label("earlier_title_es"),
+        _topics.c.title.label("topic_title"),
+        _topics.c.title_es.label("topic_title_es"),
+        _topics.c.position.label("topic_position"),
+    )
+    .join_from(_updates, _under, _under.c.update_id == _updates.c.id)
+    .join(_topics, _topics.c.id == _under.c.topic_id)
+    .outerjoin(_earlier, _earlier.c.id == _updates.c.follow_up_of_id)
+    .where(_updates.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_updates.c.id, _topics.c.position)
+)
 
 
-def of_digests(ids: Collection[int], *, settings: Settings) -> dict[int, DigestContent]:
-    """Return what digests are made of, in two queries however many they are. Unknown ones are left out."""
+class Contents:
+    """What digests are made of, for one sender. Updates that it has read are not read again for FRESH_FOR."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known: _Known = {}
+        self._known_since = datetime.min.replace(tzinfo=UTC)
+
+    def of_digests(self, ids: Collection[int], *, now: datetime) -> dict[int, DigestContent]:
+        """Return what digests are made of, in two queries at most, however many they are. Unknown ones are left out."""
+        if not self._known_since <= now < self._known_since + FRESH_FOR:
+            self._known.clear()
+            self._known_since = now
+        with reading() as session:
+            return _of_digests(session, ids, self._settings, self._known)
+
+
+def of_digest(digest_id: int, settings: Settings) -> DigestContent | None:
+    """Return what one digest is made of, as of now; None if there is no such digest."""
     with reading() as session:
-        return _of_digests(session, ids, settings)
+        return _of_digests(session, [digest_id], settings, {}).get(digest_id)
 
 
-def _of_digests(session: Session, ids: Collection[int], settings: Settings) -> dict[int, DigestContent]:
-    assert settings.permanent_key, "checked at start"
-    held = [(key, list(rows)) for key, rows in groupby(session.execute(_held(ids)), lambda row: row[:3])]
-    locales = {locale for (_, locale, _), _ in held}
-    shown = items(session, {row.update_id for _, rows in held for row in rows}, locales, settings)
-    return {
-        digest_id: DigestContent(
-            tuple(shown[row.update_id, locale] for row in rows),
-            frequency,
-            locale,
-            tokens.digest_token(settings.permanent_key, digest_id),
-        )
-        for (digest_id, locale, frequency), rows in held
-    }
+def items(session: Session, updates: Collection[int], locale: str, settings: Settings) -> dict[int, Item]:
+    """Return updates as mails and pages show them, by id. Unknown ones are left out.
 
-
-def items(
-    session: Session, updates: Collection[int], locales: Iterable[str], settings: Settings
-) -> dict[tuple[int, str], Item]:
-    """Return updates as mails and pages show them, by id and language. Unknown ones are left out.
-
-    An update without a text in a language is given in English.
+    An update without a text in the language is given in English.
     """
-    found = [list(rows) for _, rows in groupby(session.execute(_shown(updates)), attrgetter("id"))]
-    return {(rows[0].id, locale): _item(rows, locale, settings) for locale in locales for rows in found}
+    rows = session.execute(_SHOWN, {"ids": list(updates)})
+    found = (list(of_one) for _, of_one in groupby(rows, itemgetter(0)))
+    return {of_one[0].id: _item(of_one, locale, settings) for of_one in found}
 
 
-def _held(ids: Collection[int]) -> Select[*tuple[Any, ...]]:
-    return (
-        select(Digest.id, Digest.locale, Edition.frequency, DigestUpdate.update_id)
-        .join(Edition, Edition.id == Digest.edition_id)
-        .join(DigestUpdate, DigestUpdate.digest_id == Digest.id)
-        .where(Digest.id.in_(ids))
-        .order_by(Digest.id)
-    )
-
-
-def _shown(updates: Collection[int]) -> Select[*tuple[Any, ...]]:
-    """One row for each topic of each update, in catalogue order."""
-    earlier = aliased(Update)
-    return (
-        select(
-            *(getattr(Update, name) for name in _OWN),
-            earlier.title.label("earlier_title"),
-            earlier.title_es.label("earlier_title_es"),
-            Topic.title.label("topic_title"),
-            Topic.title_es.label("topic_title_es"),
-            Topic.position.label("topic_position"),
-        )
-        .join(UpdateTopic, UpdateTopic.update_id == Update.id)
-        .join(Topic, Topic.id == UpdateTopic.topic_id)
-        .outerjoin(earlier, earlier.id == Update.follow_up_of_id)
-        .where(Update.id.in_(updates))
-        .order_by(Update.id, Topic.position)
-    )
+def _of_digests(session: Session, ids: Collection[int], settings: Settings, known: _Known) -> dict[int, DigestContent]:
+    assert settings.permanent_key, "checked at start"
+    holdings = session.execute(_HOLDINGS, {"ids": list(ids)}).all()
+    for locale in {locale for _, locale, _, _ in holdings}:
+        shown = known.setdefault(locale, {})
+        missing = {update_id for _, of, _, update_id in holdings if of == locale and update_id not in shown}
+        if missing:
+            shown |= items(session, missing, locale, settings)
+    found = {}
+    for (digest_id, locale, frequency), rows in groupby(holdings, itemgetter(0, 1, 2)):
+        shown = known[locale]
+        held = tuple([shown[update_id] for *_, update_id in rows])
+        token = tokens.digest_token(settings.permanent_key, digest_id)
+        found[digest_id] = DigestContent(held, frequency, locale, token)
+    return found
 
 
 def _item(rows: Sequence[Any], locale: str, settings: Settings) -> Item:

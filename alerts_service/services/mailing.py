@@ -24,17 +24,17 @@ from alerts_service.services.installing import MESSAGE_DOMAIN
 
 def digest_words(digest_id: int, *, settings: Settings) -> Words:
     """Compose a digest: the same words for all its recipients. Raises NotFound."""
-    found = contents.of_digests([digest_id], settings=settings)
-    if not found:
+    found = contents.of_digest(digest_id, settings)
+    if found is None:
         raise NotFound(what="digest", key=digest_id)
-    return digests.digest(found[digest_id], settings)
+    return digests.digest(found, settings)
 
 
 def preview(update_id: int, *, locale: str, settings: Settings) -> Words:
     """Compose the digest that one update alone would make. Raises NotFound."""
     assert settings.permanent_key, "checked at start"
     with reading() as session:
-        found = tuple(contents.items(session, [update_id], [locale], settings)[locale].values())
+        found = tuple(contents.items(session, [update_id], locale, settings).values())
     if not found:
         raise NotFound(what="update", key=update_id)
     token = tokens.digest_token(settings.permanent_key, 0)

@@ -32,14 +32,14 @@ def update(update_id: int, locale: str, settings: Settings) -> Item:
     row = session.get(Update, update_id) if update_id <= _LARGEST_ID else None
     if row is None or row.released_at is None:
         raise NotFound(what="update", key=update_id)
-    return contents.items(session, [update_id], [locale], settings)[update_id, locale]
+    return contents.items(session, [update_id], locale, settings)[update_id]
 
 
 def digest(token: str, settings: Settings) -> DigestSeen:
     """Return the digest behind a “view in browser” link. Raises LinkAltered."""
     assert settings.permanent_key, "checked at start"
     digest_id = tokens.read_digest(settings.permanent_key, token)
-    found = contents.of_digests([digest_id], settings=settings).get(digest_id)
+    found = contents.of_digest(digest_id, settings)
     if found is None:
         raise LinkAltered
     slot_at = db.session.scalars(select(Edition.slot_at).join(Digest).where(Digest.id == digest_id)).one()

@@ -12,6 +12,7 @@ from alerts_service.mail.items import DigestContent
 from alerts_service.models import Digest, Topic, Update
 from alerts_service.rules import tokens
 from alerts_service.services import contents, mailing, publishing, reading
+from alerts_service.services.contents import FRESH_FOR, Contents
 from tests.scene import Scene
 
 ANN, BOB, CAT = "ann@example.org", "bob@example.org", "cat@example.org"
@@ -47,9 +48,13 @@ def titles(found: dict[int, DigestContent], key: int) -> list[str]:
     return sorted(item.title for item in found[key].items)
 
 
-def test_many_digests_take_two_queries(scene: Scene, digest_ids: list[int], asked: list[str]) -> None:
-    found = contents.of_digests([*digest_ids, 9999], settings=scene.settings)
-    assert len(asked) == 2
+def test_many_digests_take_few_queries(scene: Scene, digest_ids: list[int], asked: list[str]) -> None:
+    reader = Contents(scene.settings)
+    found = reader.of_digests([*digest_ids, 9999], now=scene.now)
+    # One for the digests, and one in each language for the updates.
+    assert len(asked) == 3
+    assert reader.of_digests(digest_ids, now=scene.now) == found
+    assert len(asked) == 4, "the updates are known"
     assert sorted(found) == digest_ids
     assert sorted((content.locale, len(content.items)) for content in found.values()) == [
         ("en", 1),
@@ -60,11 +65,11 @@ def test_many_digests_take_two_queries(scene: Scene, digest_ids: list[int], aske
 
 
 def test_no_digests_hold_nothing(scene: Scene) -> None:
-    assert contents.of_digests([], settings=scene.settings) == {}
+    assert Contents(scene.settings).of_digests([], now=scene.now) == {}
 
 
 def test_every_digest_holds_what_its_readers_are_owed(scene: Scene, digest_ids: list[int]) -> None:
-    found = contents.of_digests(digest_ids, settings=scene.settings)
+    found = Contents(scene.settings).of_digests(digest_ids, now=scene.now)
     assert sorted(titles(found, key) for key in digest_ids) == [["Antes", "First"], ["Earlier", "First"], ["First"]]
     spanish = next(content for content in found.values() if content.locale == "es")
     assert {item.title: item.lang for item in spanish.items} == {"Antes": "es", "First": "en"}
@@ -98,18 +103,24 @@ def test_a_content_says_all_that_is_known_of_an_update(scene: Scene) -> None:
     assert not item.withdrawn
 
 
-def test_a_change_is_seen_by_the_next_stencil(scene: Scene, digest_ids: list[int]) -> None:
-    composer = Composer(scene.settings)
+def test_a_change_is_seen_in_the_mail_within_seconds_and_on_the_page_at_once(
+    scene: Scene, digest_ids: list[int]
+) -> None:
+    composer, reader = Composer(scene.settings), Contents(scene.settings)
     change = {"address": ANN, "message_id": "a@example.org", "date": scene.now}
     change |= {"unsubscribe": "u" * 36, "preferences": "p" * 32}
 
     def made() -> bytes:
-        found = contents.of_digests(digest_ids, settings=scene.settings)
+        scene.now += FRESH_FOR
+        found = reader.of_digests(digest_ids, now=scene.now)
         return b"".join(composer.stencil(found[key]).fill(**change) for key in digest_ids)  # type: ignore[arg-type]
 
     assert b"First" in made()
     with transaction() as session:
         session.execute(update(Update).where(Update.title == "First").values(title="Mended"))
+    page = contents.of_digest(digest_ids[0], scene.settings)
+    assert page
+    assert "Mended" in {item.title for item in page.items}
     assert b"First" not in made()
     with transaction() as session:
         session.execute(update(Topic).where(Topic.slug == "idd").values(title="Renamed topic"))
@@ -139,3 +150,13 @@ def test_a_preview_shows_the_update_alone(scene: Scene) -> None:
     words = mailing.preview(draft, locale="en", settings=scene.settings)
     assert words.subject == "A draft"
     assert b"Subject: A draft\r\n" in mailing.sample(words, settings=scene.settings, now=scene.now)
+
+
+def test_what_was_read_before_the_clock_was_set_back_is_read_again(scene: Scene, digest_ids: list[int]) -> None:
+    reader = Contents(scene.settings)
+    reader.of_digests(digest_ids, now=scene.now)
+    with transaction() as session:
+        session.execute(update(Update).where(Update.title == "First").values(title="Mended"))
+    assert "First" in titles(reader.of_digests(digest_ids, now=scene.now), digest_ids[0])
+    found = reader.of_digests(digest_ids, now=scene.now - FRESH_FOR)
+    assert "Mended" in titles(found, digest_ids[0])

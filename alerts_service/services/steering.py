@@ -20,7 +20,8 @@ from alerts_service.models import (
 from alerts_service.services import editions, tallying
 
 CANCELLED = "edition cancelled"
-BATCH_DELIVERIES = 20_000
+# Short turns: sign-ups and senders wait for each.
+BATCH_DELIVERIES = 5_000
 
 
 def cancel(edition_id: int, *, reason: str, now: datetime, batch: int = BATCH_DELIVERIES) -> int | None:
@@ -116,12 +117,13 @@ SELECT count(*) FROM (
   SELECT s.id FROM subscriptions s JOIN cancelling c ON c.subscriber_id = s.subscriber_id
   WHERE s.ended_at IS NULL FOR UPDATE OF s
 ) AS locked"""
-# A row without a mark stands where its frequency does, which may be lower than what is cancelled.
+# A row without a mark stands where its frequency does, which may be lower than what is cancelled. SQLite takes
+# CROSS JOIN as an order, and would begin with all subscriptions otherwise.
 _OWED_AGAIN = """
 INSERT INTO catch_ups (subscription_id, frequency, subscriber_id, from_seq)
 SELECT s.id, s.frequency, s.subscriber_id, CASE WHEN c.mark < f.covered_seq THEN c.mark ELSE f.covered_seq END
-FROM cancelling c JOIN subscriptions s ON s.subscriber_id = c.subscriber_id AND s.ended_at IS NULL
-JOIN frequencies f ON f.frequency = s.frequency WHERE true
+FROM cancelling c CROSS JOIN subscriptions s CROSS JOIN frequencies f
+WHERE s.subscriber_id = c.subscriber_id AND s.ended_at IS NULL AND f.frequency = s.frequency
 ON CONFLICT (subscription_id) DO UPDATE SET from_seq = excluded.from_seq
 WHERE catch_ups.from_seq > excluded.from_seq"""
 _ENDED = "UPDATE deliveries SET state = 'cancelled', reason = :reason WHERE id IN (SELECT id FROM cancelling)"

@@ -11,7 +11,7 @@ from alerts_service.db import db
 from alerts_service.errors import AddressRefused, Invalid, LinkAltered, LinkExpired
 from alerts_service.models import MailKind
 from alerts_service.rules import tokens
-from alerts_service.services import consents, mailing, preferences, subscribers
+from alerts_service.services import consents, contents, preferences, subscribers
 from tests.relays import Relay
 from tests.scene import DAY, HOUR, Scene, at_once, no_room_in, rows
 
@@ -243,9 +243,9 @@ def test_choosing_topics_after_having_left_starts_anew(scene: Scene) -> None:
     scene.release("After")
     scene.tick_at(14)
     assert len(scene.deliveries(MailKind.DIGEST)) == 1
-    assert [item.title for item in mailing.digest_items(db.session(), scene.digest_of(ANN), scene.settings)] == [
-        "After"
-    ]
+    held = contents.of_digest(scene.digest_of(ANN).id, scene.settings)
+    assert held
+    assert [item.title for item in held.items] == ["After"]
     assert records(scene, ANN)[-1][1]["added"] == ["idd"]
 
 

@@ -1,7 +1,8 @@
 """`/healthz/scheduler`: machines learn when the scheduler is late, and with what."""
 
+import dataclasses
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,17 +10,25 @@ from flask import Flask
 from sqlalchemy import text, update
 
 from alerts_service.clock import utcnow
+from alerts_service.config import Settings
 from alerts_service.db import db, transaction
 from alerts_service.models import CoveredFrequency, DeliveryState, Edition
 from alerts_service.services import claiming, editions, lateness, outbox, steering, tallying
 from alerts_service.services.outbox import Outcome
+from tests.relays import Relay
 from tests.scene import DAY, HOUR, MINUTE, Scene
 
 SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def scene(app: Flask, settings: Any, now: Any) -> Iterator[Scene]:
+def settings(settings: Settings, relay: Relay) -> Settings:
+    """The settings of an installation whose relay is there."""
+    return dataclasses.replace(settings, smtp_url=relay.url)
+
+
+@pytest.fixture
+def scene(app: Flask, settings: Settings, now: datetime) -> Iterator[Scene]:
     """An installation with its web."""
     with app.app_context():
         yield Scene(settings, now)

@@ -128,7 +128,11 @@ class Journal:
                 path.unlink(missing_ok=True)
 
     def _make_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._folder.exists():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.geteuid() == 0:
+                owner = self._state_dir.stat()
+                os.chown(self._folder, owner.st_uid, owner.st_gid)
 
     def _files(self) -> list[Path]:
         """The files, oldest first: their number says the order, and not a clock that may be moved."""
@@ -138,7 +142,7 @@ class Journal:
     def _lock_file(self) -> Iterator[int]:
         self._make_folder()
         # Opened anew each time: a lock belongs to the open file, so that threads take turns, too.
-        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = _open(self._folder / "lock", os.O_RDWR | os.O_CREAT)
         try:
             yield file
         finally:
@@ -146,7 +150,7 @@ class Journal:
 
     def _append(self, line: bytes, at: datetime, *, durable: bool) -> None:
         path, is_new = self._file_for(at)
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             size = os.fstat(file).st_size
             torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
@@ -227,8 +231,17 @@ def _place(files: list[Path], count: int) -> tuple[int, int]:
     return place
 
 
+def _open(path: Path, flags: int) -> int:
+    """Open a file of the folder's owner: a command that root runs must not shut the service out of its journal."""
+    file = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)
+    return file
+
+
 def _write_durably(path: Path, content: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    file = _open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         _write_all(file, content)
         os.fsync(file)

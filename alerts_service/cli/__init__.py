@@ -59,6 +59,15 @@ TABLE: dict[str, Entry | dict[str, Entry]] = {
     "ledger": Entry(f"{_HERE}.records:ledger", "Print every delivery with its fate, one JSON line each."),
     "explain": Entry(f"{_HERE}.records:explain", "Say why a person did, or did not, get an update."),
     "proof": Entry(f"{_HERE}.records:proof", "Prove what became of an update for everybody it was matched to."),
+    "backup": Entry(f"{_HERE}.safekeeping:backup", "Copy the database to a file, while everything runs."),
+    "database": {
+        "copy": Entry(f"{_HERE}.safekeeping:copy_database", "Copy this installation into an empty PostgreSQL."),
+    },
+    "restore": {
+        "reconcile": Entry(
+            f"{_HERE}.safekeeping:reconcile", "After a restore: send nothing twice, forget nobody who left."
+        ),
+    },
     "address": Entry(f"{_HERE}.filters:address", "Filter: read one address, say whether it can be used."),
     "markup": Entry(f"{_HERE}.filters:markup", "Filter: turn an update's Markdown into HTML, or text."),
 }

@@ -2,8 +2,10 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import select
@@ -79,13 +81,34 @@ def verify(session: Session, address_hash: str) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Chains:
+    """All chains in short: how many, how many of them broken, and a sum of their last hashes in any order."""
+
+    chains: int
+    broken: int
+    heads: int
+
+
+def summarise(records: Iterable[Any]) -> Chains:
+    """Check every chain in a stream of records, which come by address and number."""
+    number = broken = heads = 0
+    for _, chain in groupby(records, key=lambda record: record.address_hash):
+        previous, expected, whole = chains.GENESIS, 1, True
+        for record in chain:
+            whole = whole and _holds(record, previous, expected)
+            previous, expected = record.hash, expected + 1
+        number, broken, heads = number + 1, broken + (not whole), (heads + int(previous, 16)) % 2**256
+    return Chains(number, broken, heads)
+
+
 def history(session: Session, address_hash: str) -> list[Consent]:
     """Return the records of an address, oldest first."""
     query = select(Consent).where(Consent.address_hash == address_hash).order_by(Consent.number)
     return list(session.scalars(query))
 
 
-def _holds(record: Consent, previous: str, number: int) -> bool:
+def _holds(record: Any, previous: str, number: int) -> bool:
     if record.personal is not None:
         digest = chains.personal_digest(record.salt or "", record.personal)
         if digest != record.personal_digest:

@@ -74,11 +74,16 @@ def check_key(settings: Settings) -> None:
 
 def schema_is_current() -> bool:
     """Say whether the database is at the newest migration."""
+    with db.engine.connect() as connection:
+        return is_current(connection)
+
+
+def is_current(connection: Connection) -> bool:
+    """Say whether the database behind a connection is at the newest migration."""
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+    current = MigrationContext.configure(connection).get_current_revision()
     return current == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
@@ -92,14 +97,19 @@ def alembic_config() -> "Config":
     return alembic
 
 
-def _upgrade() -> str:
+def upgrade(connection: Connection) -> None:
+    """Bring the database behind a connection to this version's schema, within its transaction."""
     from alembic import command
 
+    alembic = alembic_config()
+    alembic.attributes["connection"] = connection
+    command.upgrade(alembic, "head")
+
+
+def _upgrade() -> str:
     with _exclusive_connection() as connection:
         fresh = not inspect(connection).has_table("alembic_version")
-        alembic = alembic_config()
-        alembic.attributes["connection"] = connection
-        command.upgrade(alembic, "head")
+        upgrade(connection)
     return "The database was created." if fresh else "The database is at this version's schema."
 
 

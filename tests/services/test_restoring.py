@@ -170,6 +170,27 @@ def test_a_number_given_again_after_the_restore_is_not_taken_for_the_old_update(
     assert updates_sent(sender) == sorted([(who, again) for who in (ANN, BOB, CID)] * 2)
 
 
+def test_updates_released_only_after_the_copy_are_not_sent_again_once_released_again(
+    scene: Scene, sender: Sender, tmp_path: Path
+) -> None:
+    people(scene, sender, "daily", ANN)
+    scene.follow(BOB, "policy", frequency="daily")
+    sender.drain()
+    later = scene.now + HOUR
+    ones = [scene.release("one", release_at=later), scene.release("two", "policy", release_at=later)]
+    restore = copy_of(scene.settings, tmp_path)
+    scene.tick_at(14)
+    sender.drain()
+    assert updates_sent(sender) == [(ANN, ones[0]), (BOB, ones[1])]
+    restore()
+    reconcile(scene, sender)
+    for _ in range(2):
+        scene.tick_at(14, days=1)
+        sender.drain()
+    assert updates_sent(sender) == [(ANN, ones[0]), (BOB, ones[1])]
+    no_proof_fails(*ones, now=scene.now)
+
+
 def test_a_message_id_is_never_used_for_anything_else(scene: Scene, sender: Sender, tmp_path: Path) -> None:
     people(scene, sender)
     restore = copy_of(scene.settings, tmp_path)
@@ -189,6 +210,21 @@ def test_a_message_id_is_never_used_for_anything_else(scene: Scene, sender: Send
     assert len(updates_sent(sender)) == 6
     assert not set(sender.message_ids[len(used) :]) & set(used)
     no_proof_fails(found, now=scene.now)
+
+
+def test_a_seed_that_was_sent_is_not_sent_again(scene: Scene, sender: Sender, tmp_path: Path) -> None:
+    people(scene, sender, "daily", ANN)
+    scene.settings = sender.settings = dataclasses.replace(scene.settings, seed_addresses=("seed@example.org",))
+    update_id = scene.release("one")
+    scene.tick_at(14)
+    restore = copy_of(scene.settings, tmp_path)
+    sender.drain()
+    assert updates_sent(sender) == [(ANN, update_id), ("seed@example.org", update_id)]
+    restore()
+    assert reconcile(scene, sender).counted_as_sent == 2
+    sender.drain()
+    assert len(updates_sent(sender)) == 2
+    no_proof_fails(update_id, now=scene.now)
 
 
 def test_a_new_letter_with_the_number_of_an_old_one_goes_out(scene: Scene, sender: Sender, tmp_path: Path) -> None:

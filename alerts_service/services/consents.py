@@ -8,12 +8,21 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from alerts_service.db import upsert
+from alerts_service.db import table, upsert
 from alerts_service.models import Consent, Wording
 from alerts_service.rules import chains
+
+_INSERT = insert(table(Consent)).inline()
+# The end of a chain, and whether the words are known: in one statement, as every sign-up asks.
+_LAST = text("""
+SELECT w.version AS known, c.number, c.hash FROM (SELECT 1) AS one
+LEFT JOIN wordings w ON w.version = :version
+LEFT JOIN (
+  SELECT number, hash FROM consents WHERE address_hash = :address_hash ORDER BY number DESC LIMIT 1
+) AS c ON true""")
 
 
 @dataclass(frozen=True)
@@ -37,38 +46,34 @@ def append(
     now: datetime,
 ) -> None:
     """Add the next record to an address's chain, within the caller's transaction and its turn."""
-    query = select(Consent).where(Consent.address_hash == address_hash).order_by(Consent.number.desc()).limit(1)
-    last = session.scalar(query)
-    number, previous = (last.number + 1, last.hash) if last else (1, chains.GENESIS)
+    version = _version(origin)
+    last = session.execute(_LAST, {"address_hash": address_hash, "version": version}).one()
+    if version is not None and last.known is None:
+        _keep_words(session, version, origin, now)
+    number, previous = (last.number + 1, last.hash) if last.number else (1, chains.GENESIS)
     personal = {"address": address, "network": origin.network}
     salt = secrets.token_hex(16)
     digest = chains.personal_digest(salt, personal)
-    version = _wording(session, origin, now)
     facts = facts | {"page": origin.page}
-    session.add(
-        Consent(
-            address_hash=address_hash,
-            number=number,
-            kind=kind,
-            at=now,
-            wording_version=version,
-            facts=facts,
-            personal=personal,
-            salt=salt,
-            personal_digest=digest,
-            previous_hash=previous,
-            hash=chains.link_hash(
-                previous=previous,
-                number=number,
-                kind=kind,
-                at=now,
-                wording=version,
-                facts=facts,
-                digest=digest,
-            ),
-        )
+    linked = chains.link_hash(
+        previous=previous, number=number, kind=kind, at=now, wording=version, facts=facts, digest=digest
     )
-    session.flush()
+    session.connection().execute(
+        _INSERT,
+        {
+            "address_hash": address_hash,
+            "number": number,
+            "kind": kind,
+            "at": now,
+            "wording_version": version,
+            "facts": facts,
+            "personal": personal,
+            "salt": salt,
+            "personal_digest": digest,
+            "previous_hash": previous,
+            "hash": linked,
+        },
+    )
 
 
 def verify(session: Session, address_hash: str) -> bool:
@@ -125,13 +130,13 @@ def _holds(record: Any, previous: str, number: int) -> bool:
     return (record.number, record.previous_hash, record.hash) == (number, previous, right)
 
 
-def _wording(session: Session, origin: Origin, now: datetime) -> str | None:
-    """Keep the very words, once, and return their version."""
+def _version(origin: Origin) -> str | None:
     if not origin.wording:
         return None
-    version = hashlib.sha256(f"{origin.locale}\0{origin.wording}".encode()).hexdigest()[:12]
-    if session.get(Wording, version) is None:
-        # Somebody else may be the first to agree to new words at this very moment.
-        words = {"version": version, "locale": origin.locale, "words": origin.wording, "first_used_at": now}
-        session.execute(upsert(Wording).values(words).on_conflict_do_nothing())
-    return version
+    return hashlib.sha256(f"{origin.locale}\0{origin.wording}".encode()).hexdigest()[:12]
+
+
+def _keep_words(session: Session, version: str, origin: Origin, now: datetime) -> None:
+    """Keep the very words, once. Somebody else may be the first to agree to them at this very moment."""
+    words = {"version": version, "locale": origin.locale, "words": origin.wording, "first_used_at": now}
+    session.execute(upsert(Wording).values(words).on_conflict_do_nothing())

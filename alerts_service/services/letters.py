@@ -3,10 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from alerts_service.db import table
 from alerts_service.models import AT_ONCE, Delivery, Lane, MailKind
+
+_INSERT = insert(table(Delivery)).inline()
 
 
 def queue(
@@ -20,16 +23,17 @@ def queue(
     now: datetime,
 ) -> None:
     """Put one mail in the outbox, within the caller's transaction."""
-    session.add(
-        Delivery(
-            kind=kind,
-            lane=Lane.TRANSACTIONAL,
-            address=address,
-            address_hash=address_hash,
-            details=details | {"locale": locale},
-            created_at=now,
-            due_at=AT_ONCE,
-        )
+    session.connection().execute(
+        _INSERT,
+        {
+            "kind": kind,
+            "lane": Lane.TRANSACTIONAL,
+            "address": address,
+            "address_hash": address_hash,
+            "details": details | {"locale": locale},
+            "created_at": now,
+            "due_at": AT_ONCE,
+        },
     )
 
 

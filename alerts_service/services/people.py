@@ -16,10 +16,11 @@ def hash_of(address_key: str, settings: Settings) -> str:
     return tokens.address_hash(settings.permanent_key, address_key)
 
 
-def take_turn(session: Session, address_hash: str) -> None:
+def take_turn(session: Session, *hashes: str) -> None:
     """Let use cases about one address run one after the other (SQLite's writers do so anyway)."""
     if is_postgresql():
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:hash, 0))"), {"hash": address_hash})
+        locks = ", ".join(f"pg_advisory_xact_lock(hashtextextended(:hash{n}, 0))" for n in range(len(hashes)))
+        session.execute(text(f"SELECT {locks}"), {f"hash{n}": value for n, value in enumerate(hashes)})
 
 
 def find(session: Session, address: Address) -> Subscriber | None:

@@ -15,7 +15,7 @@ from alerts_service.models import MailKind, Subscriber, Subscription, Topic
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import consents, following, leaving, letters, noting, people
-from alerts_service.services.asking import Choices
+from alerts_service.services.asking import Choices, ChosenTopic
 from alerts_service.services.consents import Origin
 
 LINKS_A_DAY = 3
@@ -143,7 +143,7 @@ def _behind(session: Session, token: str, settings: Settings, now: datetime) -> 
 
 
 def _apply(
-    session: Session, subscriber: Subscriber, chosen: list[Topic], frequency: Frequency | None, now: datetime
+    session: Session, subscriber: Subscriber, chosen: list[ChosenTopic], frequency: Frequency | None, now: datetime
 ) -> dict[str, list[str]]:
     """Make the open subscriptions those chosen; return what changed, by topic slug."""
     rows = following.followed(session, subscriber)

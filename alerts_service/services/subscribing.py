@@ -1,25 +1,34 @@
 """Signing up: ask, look, confirm, and “this was not me”."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, insert, select, text
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
-from alerts_service.db import db, transaction
+from alerts_service.db import UTCDateTime, db, reading, table, transaction
 from alerts_service.errors import LinkAltered, LinkExpired
-from alerts_service.models import MailKind, SignUp, Subscriber, Topic
+from alerts_service.models import MailKind, SignUp, SignUpTopic, Subscriber, Topic
 from alerts_service.rules import tokens
 from alerts_service.rules.addresses import Address
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import consents, following, letters, people, suppressing
-from alerts_service.services.asking import Choices
+from alerts_service.services.asking import Choices, ChosenTopic
 from alerts_service.services.consents import Origin
 
 MAILS_A_DAY = 3
 NOT_ME = "not me"
 LONGEST_SOURCE = 200
+_INSERT = insert(table(SignUp)).returning(SignUp.id)
+_INSERT_TOPICS = insert(table(SignUpTopic)).inline()
+# In one statement, as every sign-up asks: the mails of the day to a mailbox, and whether the address is a subscriber's.
+_STANDING = text("""
+SELECT (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since),
+       EXISTS (SELECT 1 FROM subscribers WHERE address_key = :address_key AND ended_at IS NULL)
+""").bindparams(bindparam("since", type_=UTCDateTime()))
 
 
 @dataclass(frozen=True)
@@ -55,35 +64,32 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
     The outcome looks the same for every well-formed address. Above the cap per mailbox nothing is written.
     Raises Invalid with every error.
     """
-    with transaction() as session:
+    with reading() as session:  # before the turn: on SQLite everybody else waits for ours
         choices = Choices(session, [])
         # In the order of the form, which is that of the error summary.
         topics, frequency = choices.topics(asked.topics), choices.frequency(asked.frequency)
         address = choices.address(asked.address)
         choices.text("source", asked.source, LONGEST_SOURCE)
         choices.check()
-        address_hash = people.hash_of(address.key, settings)
-        people.take_turn(session, address_hash)
-        mailbox_hash = people.hash_of(address.mailbox_key, settings)
+    address_hash, mailbox_hash = (people.hash_of(key, settings) for key in (address.key, address.mailbox_key))
+    with transaction() as session:
         # The cap counts over all spellings of a mailbox, so they take turns, too.
-        people.take_turn(session, mailbox_hash)
-        if _mails_today(session, mailbox_hash, now) >= MAILS_A_DAY:
+        people.take_turn(session, address_hash, mailbox_hash)
+        standing = {"mailbox_hash": mailbox_hash, "address_key": address.key, "since": now - timedelta(days=1)}
+        mails, known = session.execute(_STANDING, standing).one()
+        if mails >= MAILS_A_DAY:
             return
-        sign_up = SignUp(
-            address=address.address,
-            address_hash=address_hash,
-            mailbox_hash=mailbox_hash,
-            frequency=frequency,
-            locale=asked.locale,
-            source=asked.source,
-            requested_at=now,
-            expires_at=now + tokens.LINK_LIFETIME,
-            topics=topics,
-        )
-        session.add(sign_up)
-        session.flush()
-        _record(session, sign_up, "asked", Origin(asked.page, asked.wording, asked.locale, asked.network), now)
-        _queue_confirmation(session, sign_up, people.find(session, address), now)
+        new = {
+            "address": address.address,
+            "address_hash": address_hash,
+            "mailbox_hash": mailbox_hash,
+            "frequency": frequency,
+            "locale": asked.locale,
+            "source": asked.source,
+            "requested_at": now,
+            "expires_at": now + tokens.LINK_LIFETIME,
+        }
+        _keep(session, new, topics, asked, MailKind.ALREADY_SUBSCRIBED if known else MailKind.CONFIRMATION)
 
 
 def look(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:
@@ -124,10 +130,16 @@ def not_me(token: str, *, settings: Settings, now: datetime) -> None:
             _record(session, sign_up, "denied", Origin("", "", sign_up.locale, ""), now)
 
 
-def _mails_today(session: Session, mailbox_hash: str, now: datetime) -> int:
-    since = now - timedelta(days=1)
-    query = select(func.count()).where(SignUp.mailbox_hash == mailbox_hash, SignUp.requested_at > since)
-    return session.scalar(query) or 0
+def _keep(session: Session, new: dict[str, Any], topics: Sequence[ChosenTopic], asked: Asked, mail: MailKind) -> None:
+    """Write the request, its consent record and the mail, without objects: this is what a crowd does at once."""
+    connection, now = session.connection(), new["requested_at"]
+    sign_up_id = connection.execute(_INSERT, new).scalar_one()
+    connection.execute(_INSERT_TOPICS, [{"sign_up_id": sign_up_id, "topic_id": topic.id} for topic in topics])
+    whose = {"address": new["address"], "address_hash": new["address_hash"]}
+    facts = _facts([topic.slug for topic in topics], new["frequency"], asked.source)
+    origin = Origin(asked.page, asked.wording, asked.locale, asked.network)
+    consents.append(session, **whose, kind="asked", facts=facts, origin=origin, now=now)
+    letters.queue(session, mail, **whose, locale=asked.locale, details={"sign_up": sign_up_id}, now=now)
 
 
 def _existing(session: Session, sign_up_id: int) -> SignUp:
@@ -160,33 +172,19 @@ def _seen(session: Session, sign_up: SignUp) -> SignUpSeen:
 
 
 def _record(session: Session, sign_up: SignUp, kind: str, origin: Origin, now: datetime) -> None:
-    facts = {
-        "topics": [topic.slug for topic in sign_up.topics],
-        "frequency": sign_up.frequency,
-        "source": sign_up.source,
-    }
     consents.append(
         session,
         address_hash=sign_up.address_hash,
         address=sign_up.address,
         kind=kind,
-        facts=facts,
+        facts=_facts([topic.slug for topic in sign_up.topics], sign_up.frequency, sign_up.source),
         origin=origin,
         now=now,
     )
 
 
-def _queue_confirmation(session: Session, sign_up: SignUp, subscriber: Subscriber | None, now: datetime) -> None:
-    known = subscriber is not None and subscriber.ended_at is None
-    letters.queue(
-        session,
-        MailKind.ALREADY_SUBSCRIBED if known else MailKind.CONFIRMATION,
-        address=sign_up.address,
-        address_hash=sign_up.address_hash,
-        locale=sign_up.locale,
-        details={"sign_up": sign_up.id},
-        now=now,
-    )
+def _facts(topics: list[str], frequency: str, source: str) -> dict[str, Any]:
+    return {"topics": topics, "frequency": frequency, "source": source}
 
 
 def _subscribe(session: Session, sign_up: SignUp, now: datetime) -> None:

@@ -135,7 +135,7 @@ class Claims:
                 transactional_only=transactional_only,
                 fence=fence,
             )
-            fence.note(self.messages.announce(found.deliveries))
+            fence.note(self.messages.announce(found.deliveries, clock))
         if found.deliveries:
             if not (self.waiting or in_hand):
                 self._lease_until = clock + self._lease

@@ -174,6 +174,7 @@ class Worker:
 
     def _put_back(self, deliveries: Sequence[Claimed], reply: str | None = None) -> None:
         """Let what was claimed and not begun be claimed again, no attempt charged."""
+        self._messages.forget(deliveries)
         self._outcomes += [(each, Outcome(each, DeliveryState.PENDING, reply)) for each in deliveries]
         if deliveries:
             # Before the next look at the queue, which is not quiet then.

@@ -4,7 +4,7 @@ Importing this package maps them all, which migrations and relationships need.
 """
 
 from alerts_service.models.consent import Consent, Wording
-from alerts_service.models.delivery import AT_ONCE, Delivery, DeliveryState, Lane, MailKind
+from alerts_service.models.delivery import AT_ONCE, IS_PENDING, IS_SENDING, Delivery, DeliveryState, Lane, MailKind
 from alerts_service.models.digest import Digest, DigestUpdate, Drop
 from alerts_service.models.edition import CoveredFrequency, Edition, Turnstile
 from alerts_service.models.host import Host
@@ -20,6 +20,8 @@ from alerts_service.models.update import Update, UpdateTopic
 
 __all__ = [
     "AT_ONCE",
+    "IS_PENDING",
+    "IS_SENDING",
     "MATCHED",
     "RELAY",
     "CatchUp",

@@ -4,7 +4,17 @@ from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from alerts_service.db import Base, big_id
@@ -42,6 +52,7 @@ class MailKind(StrEnum):
 # retries and leases run.
 AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 
+# As literals, in the indexes and (below) in the queries that are to use them: no plan can know a parameter.
 _PENDING = text("state = 'pending'")
 _SENDING = text("state = 'sending'")
 _ADDRESSED = text("address_hash IS NOT NULL")
@@ -99,3 +110,7 @@ class Delivery(Base):
     reply: Mapped[str | None] = mapped_column(Text)
     relay_id: Mapped[str | None] = mapped_column(String(200))
     sent_at: Mapped[datetime | None]
+
+
+IS_PENDING = Delivery.__table__.c.state == literal_column("'pending'")
+IS_SENDING = Delivery.__table__.c.state == literal_column("'sending'")

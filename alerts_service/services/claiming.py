@@ -18,6 +18,7 @@ from alerts_service.config import Settings
 from alerts_service.db import as_stored, is_postgresql, reading, rows, transaction
 from alerts_service.models import (
     AT_ONCE,
+    IS_PENDING,
     Delivery,
     DeliveryState,
     Digest,
@@ -119,7 +120,7 @@ def _sources(session: Session, clock: datetime, *, editions: bool = True) -> Ite
 
     Edition by edition: one that is paused, or held for a later day, costs a claim nothing, however long it is.
     """
-    due = (_D.state == DeliveryState.PENDING, _D.due_at <= clock)
+    due = (IS_PENDING, _D.due_at <= clock)
     yield (_D.edition_id.is_(None), *due)
     if not editions:
         return

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import reading
-from alerts_service.models import CoveredFrequency, Delivery, DeliveryState, Edition, Update
+from alerts_service.models import IS_PENDING, IS_SENDING, CoveredFrequency, Delivery, Edition, Update
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import candidates
 
@@ -73,7 +73,7 @@ def _uncompiled(session: Session, before: datetime) -> Iterator[dict[str, Any]]:
 
 def _stuck(session: Session, before: datetime, now: datetime) -> Iterator[dict[str, Any]]:
     """Editions that may go out, with something due, of which nothing goes out."""
-    sending = exists().where(Delivery.state == DeliveryState.SENDING, Delivery.lease_until > now)
+    sending = exists().where(IS_SENDING, Delivery.lease_until > now)
     if session.scalar(select(sending)):
         return
     going = (
@@ -91,7 +91,7 @@ def _stuck(session: Session, before: datetime, now: datetime) -> Iterator[dict[s
 
 
 def _next_due(session: Session, edition_id: int, before: datetime) -> int | None:
-    due = (Delivery.edition_id == edition_id, Delivery.state == DeliveryState.PENDING, Delivery.due_at <= before)
+    due = (Delivery.edition_id == edition_id, IS_PENDING, Delivery.due_at <= before)
     return session.scalar(select(Delivery.id).where(*due).order_by(Delivery.due_at, Delivery.id).limit(1))
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, and_, func, select, text, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
 
 from alerts_service.db import as_stored, db, reading, rows, transaction
-from alerts_service.models import Delivery, DeliveryState
+from alerts_service.models import IS_PENDING, IS_SENDING, Delivery, DeliveryState
 
 _D = Delivery.__table__.c
-_OPEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 
 
 class Fenced(Protocol):
@@ -48,7 +47,7 @@ class Outcome:
 
 def count() -> int:
     """Return how many deliveries have not ended."""
-    return db.session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state.in_(_OPEN))) or 0
+    return db.session.scalar(select(func.count()).select_from(Delivery).where(or_(IS_PENDING, IS_SENDING))) or 0
 
 
 def record(worker: str, outcomes: Sequence[Outcome], *, clock: datetime) -> int:
@@ -88,14 +87,14 @@ WHERE deliveries.id = given.id AND deliveries.state = 'sending' AND deliveries.c
 def renew(worker: str, lease_until: datetime) -> None:
     """Hold everything a worker has for longer."""
     with transaction() as session:
-        mine = (Delivery.state == DeliveryState.SENDING, Delivery.claimed_by == worker)
+        mine = (IS_SENDING, Delivery.claimed_by == worker)
         session.execute(update(Delivery).where(*mine).values(lease_until=lease_until))
 
 
 def owners_of_stale_claims(clock: datetime) -> list[str]:
     """Return the workers whose leases have run out."""
     with reading() as session:
-        query = select(_D.claimed_by).where(_D.state == DeliveryState.SENDING, _D.lease_until < clock).distinct()
+        query = select(_D.claimed_by).where(IS_SENDING, _D.lease_until < clock).distinct()
         return [owner for owner in session.scalars(query) if owner]
 
 
@@ -111,7 +110,7 @@ def take_back_from(worker: str) -> int:
 
 def _take_back(which: ColumnElement[bool]) -> int:
     with transaction() as session:
-        stale = and_(Delivery.state == DeliveryState.SENDING, which)
+        stale = and_(IS_SENDING, which)
         values = {"state": DeliveryState.PENDING, "claimed_by": None, "lease_until": None}
         return int(session.execute(update(Delivery).where(stale).values(**values)).rowcount)  # type: ignore[attr-defined]
 

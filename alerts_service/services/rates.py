@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from alerts_service.config import Settings
 from alerts_service.db import as_stored, is_postgresql, reading, rows, transaction, upsert
 from alerts_service.errors import AddressRefused, RateRefused
-from alerts_service.models import RELAY, Delivery, DeliveryState, Rate
+from alerts_service.models import IS_PENDING, RELAY, Delivery, Rate
 from alerts_service.rules import addresses, pacing
 from alerts_service.rules.pacing import Limit, Quota, Slowed, Waiting
 
@@ -126,7 +126,7 @@ def look_again(*, clock: datetime) -> int:
 def _put_back(clock: datetime) -> int:
     which = (
         select(Delivery.id)
-        .where(Delivery.state == DeliveryState.PENDING, Delivery.due_at > clock, Delivery.paced_at > clock)
+        .where(IS_PENDING, Delivery.due_at > clock, Delivery.paced_at > clock)
         .limit(BATCH_DELIVERIES)
     )
     if is_postgresql():

@@ -58,6 +58,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['update_id'], ['updates.id'], name=op.f('fk_update_tallies_update_id')),
     sa.PrimaryKeyConstraint('update_id', 'edition_id', 'state', 'reason', name=op.f('pk_update_tallies'))
     )
+    _replace_index(["edition_id", "due_at", "id"])
     op.add_column('deliveries', sa.Column('paced_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('editions', sa.Column('held_until', sa.DateTime(timezone=True), nullable=True))
     op.add_column('editions', sa.Column('cancelled_at', sa.DateTime(timezone=True), nullable=True))
@@ -75,6 +76,7 @@ def downgrade() -> None:
     op.drop_column('editions', 'cancelled_at')
     op.drop_column('editions', 'held_until')
     op.drop_column('deliveries', 'paced_at')
+    _replace_index(["lane", "due_at", "id"])
     op.drop_table('update_tallies')
     op.drop_table('tallies')
     op.drop_table('rates')

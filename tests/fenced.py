@@ -88,7 +88,11 @@ class Sender:
             .limit(limit)
         )
         taken = [Taken(**row) for row in session.execute(query).mappings()]
-        values = {"state": DeliveryState.SENDING, "lease_until": self.clock + timedelta(minutes=15)}
+        values = {
+            "state": DeliveryState.SENDING,
+            "claim_number": Delivery.claim_number + 1,
+            "lease_until": self.clock + timedelta(minutes=15),
+        }
         session.execute(update(Delivery).where(Delivery.id.in_([d.id for d in taken])).values(**values))
         return taken
 

@@ -6,10 +6,9 @@ read as a stream, some turns of the sender to a transaction.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -31,7 +30,7 @@ from alerts_service.models import (
     Turnstile,
 )
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import amending, compiling, fencing, leaving, mailing, noting, suppressing
+from alerts_service.services import compiling, fencing, leaving, suppressing, unfinished
 from alerts_service.services.consents import Origin
 from alerts_service.services.installing import BASE_URL
 from alerts_service.services.rebuilding import Rebuilding, Rebuilt
@@ -87,6 +86,10 @@ class _State:
         """Whether the journal was not written beside this database as it is now."""
         return any(not isinstance(reason, BaseUrlChanged | HostsAwaited) for reason in self.reasons)
 
+    @property
+    def is_new(self) -> bool:
+        return any(isinstance(reason, HostUnknown) for reason in self.reasons)
+
 
 def plan(settings: Settings) -> Plan:
     """Say what `reconcile` would do; changes nothing."""
@@ -103,7 +106,7 @@ def plan(settings: Settings) -> Plan:
             found.suppressions += entry.kind == journal.SUPPRESSED
         for entry in _turns(own, state.since):
             found.turns += 1
-            found.messages += sum(1 for _ in _short_ids(entry))
+            found.messages += sum(1 for _ in unfinished.short_ids(entry))
     return found
 
 
@@ -123,8 +126,11 @@ def reconcile(
         while compiling.compile_next(now, seeding=Seeding(settings, lambda: clock))[0]:
             pass
         with contextlib.closing(Returned()) as returned:
-            _note_returned(own, state.since, returned)
-            done.counted_as_sent += _finish_sending(settings, returned, state, clock)
+            unfinished.suspect_taken_back(settings, returned)
+            unfinished.note_returned(own, state.since, returned)
+            # To a host that is new, a lease that runs may be that of another one at work.
+            lapsed = clock if state.is_new else None
+            done.counted_as_sent += unfinished.finish_sending(settings, returned, lapsed=lapsed, clock=clock)
             rebuilt = _deliveries(own, state.since, settings, returned, now, progress)
         done.counted_as_sent += rebuilt.marked + rebuilt.added
         done.unknown += rebuilt.unknown
@@ -149,7 +155,7 @@ def _state(session: Session, settings: Settings, own: Journal) -> _State:
 
 def _people(own: Journal, since: str | None, now: datetime, done: Done) -> None:
     kinds = {journal.LEFT, journal.SUPPRESSED}
-    for entries in _chunks((entry for entry in own.entries(since) if entry.kind in kinds), _PEOPLE):
+    for entries in unfinished.chunks((entry for entry in own.entries(since) if entry.kind in kinds), _PEOPLE):
         with transaction() as session:
             for entry in entries:
                 if entry.kind == journal.LEFT:
@@ -173,19 +179,11 @@ def _about(entry: Entry) -> dict[str, Any]:
     return about | ({"reason": facts["reason"]} if "reason" in facts else {})
 
 
-def _note_returned(own: Journal, since: str | None, returned: Returned) -> None:
-    for entry in own.entries(since):
-        if entry.kind == journal.BACK:
-            returned.add(entry.facts["ids"])
-        elif entry.kind == journal.TURN:
-            returned.discard(_short_ids(entry))
-
-
 def _deliveries(
     own: Journal, since: str | None, settings: Settings, returned: Returned, now: datetime, progress: Progress
 ) -> Rebuilt:
     rebuilt = Rebuilt()
-    for entries in _chunks(_turns(own, since), _TURNS):
+    for entries in unfinished.chunks(_turns(own, since), _TURNS):
         rebuilt.take_in(_rebuild(entries, settings, returned, now))
         progress(len(entries))
     return rebuilt
@@ -198,38 +196,6 @@ def _rebuild(entries: list[Entry], settings: Settings, returned: Returned, now: 
         for entry in entries:
             rebuilding.turn(entry)
         return rebuilding.rebuilt
-
-
-@taking_turns
-def _finish_sending(settings: Settings, returned: Returned, state: _State, clock: datetime) -> int:
-    """Count as sent what was with a sender when the copy was made, unless the journal says that it came back.
-
-    To a host that is new, a lease that runs may be that of another one at work: it is left alone.
-    """
-    since = clock if any(isinstance(reason, HostUnknown) for reason in state.reasons) else None
-    total, last = 0, 0
-    with transaction(turn=True) as session:
-        while rows := _sending(session, last, since):
-            last = rows[-1].id
-            ids = [row.id for row in rows if not returned.holds(_short_id(row, settings))]
-            amending.mark_sent(session, ids, clock)
-            total += len(ids)
-    return total
-
-
-def _sending(session: Session, last: int, lapsed: datetime | None) -> list[Any]:
-    columns = (Delivery.id, Delivery.kind, Delivery.address, Edition.frequency, Edition.slot_at)
-    query = select(*columns).outerjoin(Edition, Edition.id == Delivery.edition_id)
-    query = query.where(Delivery.state == DeliveryState.SENDING, Delivery.id > last)
-    if lapsed is not None:
-        query = query.where(Delivery.lease_until < lapsed)
-    return list(session.execute(query.order_by(Delivery.id).limit(500)))
-
-
-def _short_id(row: Any, settings: Settings) -> str:
-    about = {"delivery_id": row.id, "kind": row.kind, "address": row.address or ""}
-    slot = {"frequency": row.frequency, "slot_at": row.slot_at}
-    return noting.short(mailing.message_id(**about, **slot, domain="", settings=settings))
 
 
 @taking_turns
@@ -274,15 +240,3 @@ def _turns(own: Journal, since: str | None) -> Iterator[Entry]:
     """Yield the turns after the copy. That of its own nonce is in it: what of it waits there was put back before."""
     first = journal.count_of(since) if since else -1
     return (e for e in own.entries(since) if e.kind == journal.TURN and journal.count_of(e.nonce) > first)
-
-
-def _short_ids(entry: Entry) -> Iterator[str]:
-    for *_, people in entry.facts.get("digests", []):
-        yield from (short for _, short in people)
-    yield from (short for _, short in entry.facts.get("letters", []))
-
-
-def _chunks(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
-    stream = iter(entries)
-    while chunk := list(islice(stream, size)):
-        yield chunk

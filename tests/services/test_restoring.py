@@ -268,6 +268,41 @@ def test_what_was_with_a_sender_when_the_copy_was_made_counts_as_sent(
     assert updates_sent(sender) == [(ANN, first), (BOB, first), (CID, first)]
 
 
+def test_what_a_scheduler_took_back_before_the_reconciliation_counts_as_sent(
+    scene: Scene, sender: Sender, tmp_path: Path
+) -> None:
+    people(scene, sender)
+    first = scene.release("one")
+    scene.tick_at(14)
+    sender.round(1)
+    sender.round(1, record=False)
+    sender.idle()
+    restore = copy_of(scene.settings, tmp_path)
+    sender.round(1)
+    restore()
+    with transaction() as session:
+        session.execute(update(Delivery).where(Delivery.state == "sending").values(state="pending", lease_until=None))
+    assert reconcile(scene, sender).counted_as_sent == 2
+    sender.drain()
+    assert updates_sent(sender) == [(ANN, first), (BOB, first), (CID, first)]
+
+
+def test_what_came_back_before_the_copy_is_still_sent(scene: Scene, sender: Sender, tmp_path: Path) -> None:
+    people(scene, sender)
+    scene.release("one")
+    scene.tick_at(14)
+    sender.round(1, record=False)
+    with transaction() as session:
+        session.execute(update(Delivery).where(Delivery.state == "sending").values(state="pending", lease_until=None))
+    fencing.returned(scene.settings, sender.message_ids[-1:], clock=sender.clock)
+    sender.idle()
+    restore = copy_of(scene.settings, tmp_path)
+    sender.idle()
+    restore()
+    done = reconcile(scene, sender)
+    assert (done.counted_as_sent, done.waiting) == (0, 3)
+
+
 def test_what_came_back_to_the_queue_is_still_sent(scene: Scene, sender: Sender, tmp_path: Path) -> None:
     people(scene, sender)
     first = scene.release("one")

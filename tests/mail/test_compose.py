@@ -1,6 +1,7 @@
 """Words and links of each mail."""
 
 import dataclasses
+import html
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -173,6 +174,25 @@ def test_a_long_subject_is_cut_at_a_word(settings: Settings, make_item: Make):
     two = _digest([make_item(title=title), make_item(2)], settings).subject
     assert one == "Promoting disability-competent care during public health…"
     assert two == "2 updates: Promoting disability-competent care during…"
+
+
+def _preheader(words: Words) -> str:
+    found = re.search(r'<div class="preheader"[^>]*>(.*)</div>', words.html)
+    assert found
+    return html.unescape(found[1])
+
+
+def test_an_inbox_shows_the_other_titles_behind_the_subject(settings: Settings, make_item: Make):
+    items = [make_item(1), make_item(2, title="Tips &  tools"), make_item(3), make_item(4)]
+    assert _preheader(_digest(items, settings)) == "Tips & tools · Update number 3 · Update number 4"
+    many = _preheader(_digest([make_item(number) for number in range(40)], settings))
+    assert many.startswith("Update number 1 · Update number 2 · ")
+    assert many.endswith("…")
+    assert 100 < len(many) <= 120
+
+
+def test_an_inbox_shows_the_summary_behind_the_subject_of_one_update(settings: Settings, make_item: Make):
+    assert _preheader(_digest([make_item(summary="What it\nis **about**.")], settings)) == "What it is about."
 
 
 def test_staging_marks_every_subject_within_the_same_length(settings: Settings, make_item: Make):

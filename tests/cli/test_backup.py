@@ -17,8 +17,9 @@ from sqlalchemy import text
 from alerts_service.config import Settings
 from alerts_service.db import db
 from alerts_service.services import people, suppressing
-from tests.cli.conftest import ANN, Commands
+from tests.cli.conftest import ANN, TUESDAY, Commands
 from tests.fenced import Sender
+from tests.relays import Relay
 from tests.scene import HOUR, Scene
 
 BOB = "bob@example.org"
@@ -109,6 +110,35 @@ def test_from_backup_to_reconciliation(
     sender.drain()
     got = [(address, each) for address, each in sender.sent if isinstance(each, int)]
     assert got == [(ANN, update), (BOB, update), (ANN, second), (BOB, second)]
+
+
+def test_the_real_sender_sends_nothing_twice(
+    alerts: Commands, scene: Scene, relay: Relay, tmp_path: Path, client_programs: str
+) -> None:
+    alerts = Elsewhere(alerts.environment | {"PATH": client_programs})
+    people = (ANN, BOB, "cid@example.org")
+    for address in people:
+        scene.follow(address, frequency="daily")
+    alerts.said("deliver", "--drain")
+    alerts.add("One", "--topic", "idd", "--approve")
+    alerts.said("backup", str(tmp_path / "copy"))
+    alerts.said("editions", "open", "--now", TUESDAY)
+    assert alerts.answer("deliver", "--drain", "--now", TUESDAY)["sent"] == 3
+    relayed = [len(relay.to(address)) for address in people]
+    restore(scene, tmp_path / "copy", client_programs)
+    alerts.said("editions", "open", "--now", TUESDAY)
+    alerts.run("deliver", "--drain", "--now", TUESDAY)
+    assert [len(relay.to(address)) for address in people] == relayed
+    assert alerts.answer("restore", "reconcile", "--yes", "--now", TUESDAY)["counted_as_sent"] == 3
+    for day in ("2099-06-02T09:01", "2099-06-03T09:01"):
+        alerts.said("editions", "open", "--now", day)
+        alerts.said("deliver", "--drain", "--now", day)
+    assert [len(relay.to(address)) for address in people] == relayed
+    assert alerts.answer("outbox", "count") == {"count": 0}
+    update = alerts.add("Two", "--topic", "idd", "--approve")
+    alerts.said("editions", "open", "--now", "2099-06-04T09:01")
+    assert alerts.answer("deliver", "--drain", "--now", "2099-06-04T09:01")["sent"] == 3
+    assert alerts.answer("proof", str(update))["sent"] == 3
 
 
 def test_a_copy_is_old_as_soon_as_it_is_made(

@@ -14,7 +14,7 @@ import structlog
 
 from alerts_service.config import Settings
 from alerts_service.errors import SendingHeld
-from alerts_service.services import claiming, fencing, outbox, settling
+from alerts_service.services import claiming, fencing, outbox, queueing, settling
 from alerts_service.services.claiming import Claimed
 from scheduler import receipts
 from scheduler.messages import Messages
@@ -78,7 +78,7 @@ class Claims:
                 self._look(IN_FLIGHT, in_hand, transactional_only=True)
         elif not self.quiet or (rested and not (self.run.drain or self.run.once)):
             receipts.recover(self.settings.state_dir, self.run.clock())
-            due = not self.quiet or claiming.anything_due(self.run.clock())
+            due = not self.quiet or queueing.anything_due(self.run.clock())
             self.quiet = not (due and self._look(self._next_size(), in_hand)) or self.run.once
             self._looked_at = time.monotonic()
 

@@ -115,6 +115,7 @@ class Dialogue:
         """Ask for a message and say its envelope, if there is room for one."""
         if self._has_room() and (parts := self._next_envelope()):
             self._say(parts, now)
+            self._wait_from(now)
 
     def read(self, now: float) -> None:
         """Take what the relay has said, and answer."""
@@ -136,6 +137,7 @@ class Dialogue:
                     self._take(code, text, now)
         except NoReply as error:
             self._break(str(error))
+        self._wait_from(now)
 
     def write(self, now: float) -> None:
         """Go on with what could not be written at once."""
@@ -198,7 +200,6 @@ class Dialogue:
         self._behind_dot = len(words) - len(parts[0][1]) if whole else self._behind_dot + len(words)
         self._out += words
         self.write(now)
-        self._wait_from(now)
 
     def _wait_from(self, now: float) -> None:
         if self._out:
@@ -227,8 +228,8 @@ class Dialogue:
     def _go_on(self, parts: list[_Part], now: float) -> None:
         if self.closed:
             return
-        self._wait_from(now)
-        self._say(parts, now)
+        if parts or self._unsaid:
+            self._say(parts, now)
         if not self.in_hand:
             self.begin(now)
 

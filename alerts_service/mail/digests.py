@@ -40,7 +40,7 @@ class Lines(NamedTuple):
 
 
 def digest(content: DigestContent, settings: Settings) -> Words:
-    """Compose a digest from its parts, encoded by nobody yet."""
+    """Compose the words of a whole digest. Its stencil is made without them, by a Composer."""
     arranged = arrange(content.items)
     subject = subject_of(len(content.items), arranged.in_full[0].title, content.locale, settings)
     found = [lines(part, content.locale, settings) for part in parts(arranged, content.frequency)]

@@ -169,7 +169,7 @@ def as_stored(moment: datetime) -> str:
     """Return a moment as the database keeps it: for `rows`, which no column type binds."""
     if is_postgresql():
         return moment.isoformat()
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 class _BitOr:

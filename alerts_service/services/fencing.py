@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.orm import Session
 
 from alerts_service import journal
 from alerts_service.config import Settings
-from alerts_service.db import transaction, upsert
+from alerts_service.db import UTCDateTime, transaction, upsert
 from alerts_service.errors import BaseUrlChanged, HostsAwaited, HostUnknown, JournalAhead, JournalMissing, SendingHeld
 from alerts_service.journal import Journal
 from alerts_service.models import AT_ONCE, Fact, Host
@@ -29,6 +29,15 @@ from alerts_service.services.installing import BASE_URL
 RENEW_EVERY = timedelta(seconds=10)
 # Two looks at another host's nonce, no further apart than this, show that it is renewing.
 _LOOKS_APART = timedelta(seconds=60)
+# `previous` becomes the journal's last, not the present one: turns that crashed before their line may follow one
+# another. Written once, as every turn runs it.
+_RENEWAL = text("""
+UPDATE hosts SET nonce = :nonce, previous = :last, renewed_at = :clock
+WHERE id = :host AND (nonce = :last OR previous = :last)
+  AND EXISTS (SELECT 1 FROM installation WHERE name = 'base_url' AND value = :base_url)
+  AND NOT EXISTS (SELECT 1 FROM hosts o WHERE o.held_at IS NOT NULL)""").bindparams(
+    bindparam("clock", type_=UTCDateTime())
+)
 
 
 def enter(settings: Settings, *, clock: datetime) -> str:
@@ -186,21 +195,9 @@ def reasons(session: Session, settings: Settings, own: Journal) -> list[SendingH
 
 def _renew(session: Session, settings: Settings, host: str, last: str, nonce: str, clock: datetime) -> bool:
     """Commit to a fresh nonce, if all is well: one statement."""
-    result = session.execute(
-        update(Host)
-        .where(Host.id == host, or_(Host.nonce == last, Host.previous == last))
-        .where(exists().where(Fact.name == BASE_URL, Fact.value == settings.base_url))
-        .where(~_somebody_is_awaited())
-        # The journal's last, not the present one: turns that crashed before their line may follow one another.
-        .values(nonce=nonce, previous=last, renewed_at=clock)
-        .execution_options(synchronize_session=False)
-    )
-    return int(result.rowcount) == 1  # type: ignore[attr-defined]
-
-
-def _somebody_is_awaited() -> ColumnElement[bool]:
-    other = aliased(Host)
-    return select(other.id).where(other.held_at.is_not(None)).exists()
+    bound = {"host": host, "last": last, "nonce": nonce, "base_url": settings.base_url, "clock": clock}
+    result = session.connection().execute(_RENEWAL, bound)
+    return result.rowcount == 1
 
 
 def _somebody_renewed(earlier: dict[str, Any], seen: dict[str, list[str]], clock: datetime) -> bool:

@@ -13,15 +13,24 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from alerts_service import journal
 from alerts_service.config import Settings
+from alerts_service.db import table
 from alerts_service.journal import Journal
 from alerts_service.models import Digest, DigestUpdate, Update
 
 _CHUNK = 500
+_D, _H, _U = table(Digest).c, table(DigestUpdate).c, table(Update).c
+# Made once, as every turn asks.
+_CONTENTS = (
+    select(_D.id, _D.locale, _U.id, _U.created_at)
+    .join(table(DigestUpdate), _H.digest_id == _D.id)
+    .join(table(Update), _U.id == _H.update_id)
+    .where(_D.id.in_(bindparam("ids", expanding=True)))
+)
 
 log = structlog.get_logger()
 
@@ -68,8 +77,9 @@ class Noting:
             if delivery.digest_id is None or delivery.slot_at is None:
                 letters.append([delivery.id, short(message_id)])
                 continue
+            if delivery.digest_id not in editions:
+                editions[delivery.digest_id] = [delivery.frequency, delivery.slot_at.isoformat()]
             people.setdefault(delivery.digest_id, []).append([delivery.subscriber_id or 0, short(message_id)])
-            editions[delivery.digest_id] = [delivery.frequency, delivery.slot_at.isoformat()]
         digests = [
             [*editions[digest], self.locales.get(digest, ""), self.contents.get(digest, []), found]
             for digest, found in people.items()
@@ -82,12 +92,7 @@ def gather(session: Session, deliveries: Sequence[Sending]) -> Noting:
     found = Noting(deliveries)
     ids = sorted({delivery.digest_id for delivery in deliveries if delivery.digest_id is not None})
     for start in range(0, len(ids), _CHUNK):
-        rows = session.execute(
-            select(Digest.id, Digest.locale, Update.id, Update.created_at)
-            .join(DigestUpdate, DigestUpdate.digest_id == Digest.id)
-            .join(Update, Update.id == DigestUpdate.update_id)
-            .where(Digest.id.in_(ids[start : start + _CHUNK]))
-        )
+        rows = session.connection().execute(_CONTENTS, {"ids": ids[start : start + _CHUNK]})
         for digest, locale, update, created_at in rows:
             found.locales[digest] = locale
             found.contents.setdefault(digest, []).append(update)

@@ -22,14 +22,6 @@ from alerts_service.services.claiming import Claimed
 from alerts_service.services.installing import MESSAGE_DOMAIN
 
 
-def digest_words(digest_id: int, *, settings: Settings) -> Words:
-    """Compose a digest: the same words for all its recipients. Raises NotFound."""
-    found = contents.of_digest(digest_id, settings)
-    if found is None:
-        raise NotFound(what="digest", key=digest_id)
-    return digests.digest(found, settings)
-
-
 def preview(update_id: int, *, locale: str, settings: Settings) -> Words:
     """Compose the digest that one update alone would make. Raises NotFound."""
     assert settings.permanent_key, "checked at start"

@@ -136,11 +136,9 @@ def test_a_withdrawn_update_is_marked_on_the_page_of_a_digest(scene: Scene, dige
         assert [item.title for item in seen.items if item.withdrawn] == ["First"]
 
 
-def test_an_unknown_digest_has_no_page_and_no_words(scene: Scene) -> None:
+def test_what_is_unknown_has_no_page_and_no_preview(scene: Scene) -> None:
     with pytest.raises(LinkAltered):
         reading.digest(tokens.digest_token(scene.settings.permanent_key or "", 9999), scene.settings)
-    with pytest.raises(NotFound):
-        mailing.digest_words(9999, settings=scene.settings)
     with pytest.raises(NotFound):
         mailing.preview(9999, locale="en", settings=scene.settings)
 

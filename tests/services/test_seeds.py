@@ -11,7 +11,17 @@ from alerts_service.db import db
 from alerts_service.errors import LinkAltered
 from alerts_service.models import AT_ONCE, Delivery, Digest, DigestUpdate, Drop, Edition
 from alerts_service.rules import tokens
-from alerts_service.services import claiming, editions, explaining, leaving, ledger, proving, publishing, settling
+from alerts_service.services import (
+    claiming,
+    editions,
+    explaining,
+    leaving,
+    ledger,
+    proving,
+    publishing,
+    settling,
+    tallying,
+)
 from alerts_service.services.suppressing import OPERATOR
 from tests.scene import DAY, MINUTE, Scene, rows
 
@@ -102,6 +112,19 @@ def test_seeds_stand_outside_proof_and_explanation_and_in_the_ledger(seeded: Sce
     lines = [line for line in ledger.lines(settings=seeded.settings) if line["kind"] == "digest"]
     assert Counter(line["address"] for line in lines) == Counter([*SEEDS, "ann@example.org"])
     assert all(line["updates"] == [update] for line in lines)
+
+
+def test_a_tally_leaves_the_seeds_out(seeded: Scene) -> None:
+    seeded.follow("ann@example.org", "idd", frequency="daily")
+    update = seeded.release("News", "idd")
+    seeded.tick_at(14)
+    seeded.deliver()
+    assert tallying.tally_finished(seeded.now) > 0
+    found = proving.proof(update, now=seeded.now, recount=True)
+    assert (found["sent"], found["adds_up"], found["tallies_agree"]) == (1, True, True)
+    shown = editions.show(edition().id)
+    assert shown["outcomes"] == [{"state": "sent", "reason": None, "deliveries": 1}]
+    assert shown["seeds"] == [{"address": address, "state": "sent"} for address in SEEDS]
 
 
 def test_a_seed_follows_its_digest_when_an_update_is_withdrawn_and_is_not_counted(seeded: Scene) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from alerts_service.db import db, transaction
 from alerts_service.errors import NotFound, WrongState
-from alerts_service.models import AT_ONCE, CatchUp, Delivery, DeliveryState, Edition, Subscriber, Update
+from alerts_service.models import AT_ONCE, CatchUp, Delivery, DeliveryState, Edition, Subscriber, Subscription, Update
 from alerts_service.services import claiming, editions, ledger, outbox, proving, settling, steering, tallying
 from alerts_service.services.claiming import Claimed
 from alerts_service.services.outbox import Outcome
@@ -65,17 +65,24 @@ def test_a_cancelled_digest_is_owed_again_at_the_frequency_its_reader_has_then(s
 
 
 def test_the_marks_of_everything_that_somebody_follows_are_lowered_and_never_raised(scene: Scene) -> None:
-    scene.follow(ANN, "idd", "policy", frequency="daily")
-    news = scene.release("News", "idd")
+    person = scene.follow(ANN, "idd", "policy", frequency="daily")
+    scene.release("Served", "idd")
     scene.tick_at(14)
-    low = db.session.scalars(select(CatchUp.from_seq)).all()
-    edition_id = scene.deliveries("digest")[0].edition_id or 0
+    scene.deliver()
+    scene.release("News", "idd")
+    scene.tick_at(14, days=1)
+    assert marks() == []
+    lower, other = db.session.scalars(select(Subscription.id).where(Subscription.subscriber_id == person)).all()
     with transaction() as session:
-        session.execute(update(CatchUp).values(from_seq=0))
-    steering.cancel(edition_id, reason="", now=scene.now)
-    marks = db.session.scalars(select(CatchUp.from_seq)).all()
-    assert (low, marks) == ([], [0, 0])
-    assert proving.proof(news, now=scene.now)["waiting_for_their_slot"] == {"daily": 1}
+        session.add(CatchUp(subscription_id=lower, frequency="daily", subscriber_id=person, from_seq=0))
+    steering.cancel(scene.deliveries("digest")[1].edition_id or 0, reason="", now=scene.now)
+    assert marks() == [(lower, 0), (other, 1)]
+    assert scene.tick_at(14, days=1).deliveries == 1
+
+
+def marks() -> list[tuple[int, int]]:
+    query = select(CatchUp.subscription_id, CatchUp.from_seq).order_by(CatchUp.subscription_id)
+    return [(row.subscription_id, row.from_seq) for row in db.session.execute(query)]
 
 
 def test_what_is_being_sent_goes_out_and_what_comes_back_from_it_ends(scene: Scene, edition: int) -> None:

@@ -75,6 +75,13 @@ def test_an_immediate_slot_is_late_only_if_it_found_something_released(scene: Sc
     assert late(scene) == []
 
 
+def test_what_was_released_after_an_immediate_slot_waits_for_the_next_one(scene: Scene) -> None:
+    scene.now += 13 * MINUTE
+    scene.release("News", "idd")
+    scene.now += 3 * MINUTE
+    assert late(scene) == []
+
+
 def test_a_slot_used_ahead_of_time_by_a_rehearsal_does_not_hide_one_that_is_late(scene: Scene) -> None:
     editions.open_due(settings=scene.settings, now=scene.now + 3 * DAY)
     scene.now = scene.now.replace(hour=15)

@@ -105,7 +105,8 @@ def transaction(turn: bool = False) -> Iterator[Session]:
     session: Session = db.session()
     if session.info.get("writing"):
         raise RuntimeError("one use case, one transaction: a service called another that writes")
-    session.rollback()
+    if session.in_transaction():
+        session.rollback()
     session.info["writing"] = True
     options: dict[str, Any] = {"writes": True}
     if turn and is_postgresql():

@@ -27,11 +27,16 @@ class ChosenTopic:
     slug: str
 
 
+def open_topics(session: Session) -> list[ChosenTopic]:
+    """Return the topics that can be chosen, in catalogue order."""
+    return [ChosenTopic(*row) for row in session.execute(_TOPICS)]
+
+
 @dataclass
 class Choices:
     """Collects what was chosen and what is wrong with it; `check()` raises all of it together."""
 
-    session: Session
+    open: Sequence[ChosenTopic]
     errors: list[Refused]
 
     def address(self, text: str) -> Address:
@@ -56,7 +61,7 @@ class Choices:
         if not wanted:
             self.errors.append(NoTopic())
             return []
-        found = [ChosenTopic(*row) for row in self.session.execute(_TOPICS) if row.slug in wanted]
+        found = [topic for topic in self.open if topic.slug in wanted]
         for slug in sorted(wanted - {topic.slug for topic in found})[:_NAMED]:
             self.errors.append(UnknownTopic(slug=_shown(slug)))
         return found

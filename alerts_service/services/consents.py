@@ -35,6 +35,15 @@ class Origin:
     network: str
 
 
+@dataclass(frozen=True)
+class Last:
+    """The end of a chain, and whether the words agreed to are kept already."""
+
+    number: int | None
+    hash: str | None
+    words_known: bool
+
+
 def append(
     session: Session,
     *,
@@ -46,34 +55,54 @@ def append(
     now: datetime,
 ) -> None:
     """Add the next record to an address's chain, within the caller's transaction and its turn."""
-    version = _version(origin)
-    last = session.execute(_LAST, {"address_hash": address_hash, "version": version}).one()
-    if version is not None and last.known is None:
-        _keep_words(session, version, origin, now)
-    number, previous = (last.number + 1, last.hash) if last.number else (1, chains.GENESIS)
+    found = session.execute(_LAST, {"address_hash": address_hash, "version": version(origin)}).one()
+    last = Last(found.number, found.hash, words_known=found.known is not None)
+    whose = {"address_hash": address_hash, "address": address}
+    session.connection().execute(_INSERT, link(session, last, **whose, kind=kind, facts=facts, origin=origin, now=now))
+
+
+def link(
+    session: Session,
+    last: Last,
+    *,
+    address_hash: str,
+    address: str,
+    kind: str,
+    facts: dict[str, Any],
+    origin: Origin,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the row that follows the last of a chain; keep its words, if they are new."""
+    if origin.wording and not last.words_known:
+        _keep_words(session, origin, now)
     personal = {"address": address, "network": origin.network}
     salt = secrets.token_hex(16)
     digest = chains.personal_digest(salt, personal)
+    number, previous = (last.number or 0) + 1, last.hash or chains.GENESIS
     facts = facts | {"page": origin.page}
-    linked = chains.link_hash(
-        previous=previous, number=number, kind=kind, at=now, wording=version, facts=facts, digest=digest
-    )
-    session.connection().execute(
-        _INSERT,
-        {
-            "address_hash": address_hash,
-            "number": number,
-            "kind": kind,
-            "at": now,
-            "wording_version": version,
-            "facts": facts,
-            "personal": personal,
-            "salt": salt,
-            "personal_digest": digest,
-            "previous_hash": previous,
-            "hash": linked,
-        },
-    )
+    wording = version(origin)
+    return {
+        "address_hash": address_hash,
+        "number": number,
+        "kind": kind,
+        "at": now,
+        "wording_version": wording,
+        "facts": facts,
+        "personal": personal,
+        "salt": salt,
+        "personal_digest": digest,
+        "previous_hash": previous,
+        "hash": chains.link_hash(
+            previous=previous, number=number, kind=kind, at=now, wording=wording, facts=facts, digest=digest
+        ),
+    }
+
+
+def version(origin: Origin) -> str | None:
+    """Return the version of the words agreed to, if there were any."""
+    if not origin.wording:
+        return None
+    return hashlib.sha256(f"{origin.locale}\0{origin.wording}".encode()).hexdigest()[:12]
 
 
 def verify(session: Session, address_hash: str) -> bool:
@@ -130,13 +159,7 @@ def _holds(record: Any, previous: str, number: int) -> bool:
     return (record.number, record.previous_hash, record.hash) == (number, previous, right)
 
 
-def _version(origin: Origin) -> str | None:
-    if not origin.wording:
-        return None
-    return hashlib.sha256(f"{origin.locale}\0{origin.wording}".encode()).hexdigest()[:12]
-
-
-def _keep_words(session: Session, version: str, origin: Origin, now: datetime) -> None:
+def _keep_words(session: Session, origin: Origin, now: datetime) -> None:
     """Keep the very words, once. Somebody else may be the first to agree to them at this very moment."""
-    words = {"version": version, "locale": origin.locale, "words": origin.wording, "first_used_at": now}
+    words = {"version": version(origin), "locale": origin.locale, "words": origin.wording, "first_used_at": now}
     session.execute(upsert(Wording).values(words).on_conflict_do_nothing())

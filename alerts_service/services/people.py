@@ -1,6 +1,6 @@
 """How addresses are known: keyed hashes, and the turn that use cases about one address take."""
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
@@ -19,8 +19,8 @@ def hash_of(address_key: str, settings: Settings) -> str:
 def take_turn(session: Session, *hashes: str) -> None:
     """Let use cases about one address run one after the other (SQLite's writers do so anyway)."""
     if is_postgresql():
-        locks = ", ".join(f"pg_advisory_xact_lock(hashtextextended(:hash{n}, 0))" for n in range(len(hashes)))
-        session.execute(text(f"SELECT {locks}"), {f"hash{n}": value for n, value in enumerate(hashes)})
+        locks = ", ".join(["pg_advisory_xact_lock(hashtextextended(%s, 0))"] * len(hashes))
+        session.connection().exec_driver_sql(f"SELECT {locks}", hashes)
 
 
 def find(session: Session, address: Address) -> Subscriber | None:

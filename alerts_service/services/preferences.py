@@ -15,7 +15,7 @@ from alerts_service.models import MailKind, Subscriber, Subscription, Topic
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import consents, following, leaving, letters, noting, people
-from alerts_service.services.asking import Choices, ChosenTopic
+from alerts_service.services.asking import Choices, ChosenTopic, open_topics
 from alerts_service.services.consents import Origin
 
 LINKS_A_DAY = 3
@@ -91,7 +91,7 @@ def change(
     with transaction() as session:
         subscriber = _behind(session, token, settings, now)
         people.lock(session, subscriber)
-        choices = Choices(session, [])
+        choices = Choices(open_topics(session), [])
         chosen = choices.topics(topics)
         wanted = choices.frequency(frequency) if frequency is not None else None
         choices.check()

@@ -5,30 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
-from alerts_service.db import UTCDateTime, db, reading, table, transaction
-from alerts_service.errors import LinkAltered, LinkExpired
-from alerts_service.models import MailKind, SignUp, SignUpTopic, Subscriber, Topic
-from alerts_service.rules import tokens
+from alerts_service.db import db, reading, transaction
+from alerts_service.errors import LinkAltered, LinkExpired, Refused
+from alerts_service.models import MailKind, SignUp, Subscriber, Topic
+from alerts_service.rules import addresses, tokens
 from alerts_service.rules.addresses import Address
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, following, letters, people, suppressing
-from alerts_service.services.asking import Choices, ChosenTopic
+from alerts_service.services import consents, following, letters, people, requests, suppressing
+from alerts_service.services.asking import Choices, ChosenTopic, open_topics
 from alerts_service.services.consents import Origin
 
 MAILS_A_DAY = 3
 NOT_ME = "not me"
 LONGEST_SOURCE = 200
-_INSERT = insert(table(SignUp)).returning(SignUp.id)
-_INSERT_TOPICS = insert(table(SignUpTopic)).inline()
-# In one statement, as every sign-up asks: the mails of the day to a mailbox, and whether the address is a subscriber's.
-_STANDING = text("""
-SELECT (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since),
-       EXISTS (SELECT 1 FROM subscribers WHERE address_key = :address_key AND ended_at IS NULL)
-""").bindparams(bindparam("since", type_=UTCDateTime()))
 
 
 @dataclass(frozen=True)
@@ -64,32 +57,36 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
     The outcome looks the same for every well-formed address. Above the cap per mailbox nothing is written.
     Raises Invalid with every error.
     """
-    with reading() as session:  # before the turn: on SQLite everybody else waits for ours
-        choices = Choices(session, [])
-        # In the order of the form, which is that of the error summary.
-        topics, frequency = choices.topics(asked.topics), choices.frequency(asked.frequency)
-        address = choices.address(asked.address)
-        choices.text("source", asked.source, LONGEST_SOURCE)
-        choices.check()
-    address_hash, mailbox_hash = (people.hash_of(key, settings) for key in (address.key, address.mailbox_key))
+    address = _readable(asked)
+    keys = {
+        "address_key": address.key,
+        "address_hash": people.hash_of(address.key, settings),
+        "mailbox_hash": people.hash_of(address.mailbox_key, settings),
+    }
+    origin = Origin(asked.page, asked.wording, asked.locale, asked.network)
     with transaction() as session:
         # The cap counts over all spellings of a mailbox, so they take turns, too.
-        people.take_turn(session, address_hash, mailbox_hash)
-        standing = {"mailbox_hash": mailbox_hash, "address_key": address.key, "since": now - timedelta(days=1)}
-        mails, known = session.execute(_STANDING, standing).one()
-        if mails >= MAILS_A_DAY:
+        people.take_turn(session, keys["address_hash"], keys["mailbox_hash"])
+        since = now - timedelta(days=1)
+        before = requests.standing(session, **keys, version=consents.version(origin), since=since)
+        topics, frequency = _choose(asked, before.topics, address)
+        if before.mails >= MAILS_A_DAY:
             return
-        new = {
+        whose = {"address": address.address, "address_hash": keys["address_hash"]}
+        facts = _facts([topic.slug for topic in topics], frequency, asked.source)
+        consent = consents.link(session, before.last, **whose, kind="asked", facts=facts, origin=origin, now=now)
+        sign_up = {
+            "sign_up": before.next_id,
             "address": address.address,
-            "address_hash": address_hash,
-            "mailbox_hash": mailbox_hash,
+            "mailbox_hash": keys["mailbox_hash"],
             "frequency": frequency,
             "locale": asked.locale,
             "source": asked.source,
-            "requested_at": now,
             "expires_at": now + tokens.LINK_LIFETIME,
+            "mail": MailKind.ALREADY_SUBSCRIBED if before.known else MailKind.CONFIRMATION,
+            "details": {"sign_up": before.next_id, "locale": asked.locale},
         }
-        _keep(session, new, topics, asked, MailKind.ALREADY_SUBSCRIBED if known else MailKind.CONFIRMATION)
+        requests.write(session, consent | sign_up, topics)
 
 
 def look(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:
@@ -130,16 +127,27 @@ def not_me(token: str, *, settings: Settings, now: datetime) -> None:
             _record(session, sign_up, "denied", Origin("", "", sign_up.locale, ""), now)
 
 
-def _keep(session: Session, new: dict[str, Any], topics: Sequence[ChosenTopic], asked: Asked, mail: MailKind) -> None:
-    """Write the request, its consent record and the mail, without objects: this is what a crowd does at once."""
-    connection, now = session.connection(), new["requested_at"]
-    sign_up_id = connection.execute(_INSERT, new).scalar_one()
-    connection.execute(_INSERT_TOPICS, [{"sign_up_id": sign_up_id, "topic_id": topic.id} for topic in topics])
-    whose = {"address": new["address"], "address_hash": new["address_hash"]}
-    facts = _facts([topic.slug for topic in topics], new["frequency"], asked.source)
-    origin = Origin(asked.page, asked.wording, asked.locale, asked.network)
-    consents.append(session, **whose, kind="asked", facts=facts, origin=origin, now=now)
-    letters.queue(session, mail, **whose, locale=asked.locale, details={"sign_up": sign_up_id}, now=now)
+def _readable(asked: Asked) -> Address:
+    """Read the address before the turn that it takes. Raises Invalid, with all that is wrong with the form."""
+    try:
+        return addresses.parse(asked.address)
+    except Refused:
+        with reading() as session:
+            _choose(asked, open_topics(session), None)
+        raise
+
+
+def _choose(
+    asked: Asked, topics: Sequence[ChosenTopic], address: Address | None
+) -> tuple[list[ChosenTopic], Frequency]:
+    """Read the form, in its order, which is that of the error summary. Raises Invalid with every error."""
+    choices = Choices(topics, [])
+    chosen, frequency = choices.topics(asked.topics), choices.frequency(asked.frequency)
+    if address is None:
+        choices.address(asked.address)
+    choices.text("source", asked.source, LONGEST_SOURCE)
+    choices.check()
+    return chosen, frequency
 
 
 def _existing(session: Session, sign_up_id: int) -> SignUp:

@@ -60,6 +60,12 @@ def language() -> str:
 
 def consent_wording() -> str:
     """Return the sentence a person agrees to, as the page shows it."""
+    return _consent_wording(settings().name, language())
+
+
+@cache
+def _consent_wording(_name: str, _language: str) -> str:
+    """Made once for each name and language: it says nothing else, and every sign-up needs it."""
     return render_template("pages/consent.txt").strip()
 
 

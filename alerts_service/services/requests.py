@@ -1,0 +1,108 @@
+"""The rows of a sign-up: what stands before it, and what it writes. A crowd may ask at once, so each is one statement.
+
+(On SQLite, where a statement is a call and no journey, it writes by four: it cannot put several INSERTs into one.)
+The statements go to the driver as they are, with values as the database keeps them.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from alerts_service.db import as_stored, is_postgresql, rows
+from alerts_service.models import AT_ONCE, DeliveryState, Lane
+from alerts_service.services.asking import ChosenTopic
+from alerts_service.services.consents import Last
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known before a sign-up: the mails of the day to its mailbox, whether the address is a subscriber's,
+    the end of its consent chain, the open topics, and the number that the sign-up will have."""
+
+    mails: int
+    known: bool
+    last: Last
+    topics: list[ChosenTopic]
+    next_id: int
+
+
+def standing(session: Session, *, version: str | None, since: datetime, **keys: str) -> Standing:
+    """Read what stands before a sign-up, within its turn. `keys`: address_key, address_hash, mailbox_hash."""
+    values = keys | {"version": version, "since": as_stored(since)}
+    found = session.connection().exec_driver_sql(_standing(is_postgresql()), values).all()
+    mails, known, kept, next_id, number, last_hash = found[0][:6]
+    topics = [ChosenTopic(topic_id, slug) for *_, topic_id, slug in found if topic_id is not None]
+    return Standing(mails, bool(known), Last(number, last_hash, words_known=kept is not None), topics, next_id)
+
+
+def write(session: Session, values: Mapping[str, Any], topics: Sequence[ChosenTopic]) -> None:
+    """Write the request with its topics, its consent record and its mail. `values`: those named below."""
+    fixed = {"lane": int(Lane.TRANSACTIONAL), "due_at": AT_ONCE, "state": str(DeliveryState.PENDING)}
+    chosen = [{"topic_id": topic.id} for topic in topics]
+    stored = {name: _stored(value) for name, value in {**values, **fixed, "topics": chosen}.items()}
+    connection = session.connection()
+    for statement in _writing(is_postgresql()):
+        connection.exec_driver_sql(statement, stored)
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return as_stored(value)
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+@cache
+def _standing(on_postgresql: bool) -> str:
+    next_id = "nextval(pg_get_serial_sequence('sign_ups', 'id'))"
+    if not on_postgresql:
+        next_id = "(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'sign_ups')"
+    return _for_driver(
+        f"""
+WITH asked AS MATERIALIZED (
+  SELECT (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since) AS mails,
+         EXISTS (SELECT 1 FROM subscribers WHERE address_key = :address_key AND ended_at IS NULL) AS known,
+         (SELECT version FROM wordings WHERE version = :version) AS version, {next_id} AS next_id
+)
+SELECT a.mails, a.known, a.version, a.next_id, c.number, c.hash, t.id, t.slug FROM asked a
+LEFT JOIN (
+  SELECT number, hash FROM consents WHERE address_hash = :address_hash ORDER BY number DESC LIMIT 1
+) AS c ON true
+LEFT JOIN topics t ON t.retired_at IS NULL ORDER BY t.position""",  # noqa: S608 - a text of our own
+        on_postgresql,
+    )
+
+
+_INSERTS = (
+    """
+INSERT INTO sign_ups (id, address, address_hash, mailbox_hash, frequency, locale, source, requested_at, expires_at)
+VALUES (:sign_up, :address, :address_hash, :mailbox_hash, :frequency, :locale, :source, :at, :expires_at)""",
+    "INSERT INTO sign_up_topics (sign_up_id, topic_id) SELECT CAST(:sign_up AS BIGINT), topic_id FROM {topics}",
+    """
+INSERT INTO consents (address_hash, number, kind, at, wording_version, facts,
+                      personal, salt, personal_digest, previous_hash, hash)
+VALUES (:address_hash, :number, :kind, :at, :wording_version, :facts,
+        :personal, :salt, :personal_digest, :previous_hash, :hash)""",
+    """
+INSERT INTO deliveries (kind, lane, address, address_hash, details, state, created_at, due_at)
+VALUES (:mail, :lane, :address, :address_hash, :details, :state, :at, :due_at)""",
+)
+
+
+@cache
+def _writing(on_postgresql: bool) -> list[str]:
+    statements = [insert.replace("{topics}", rows("topics", topic_id="INTEGER")) for insert in _INSERTS]
+    if on_postgresql:
+        *first, last = statements
+        statements = [f"WITH {', '.join(f'i{n} AS ({insert})' for n, insert in enumerate(first))} {last}"]
+    return [_for_driver(statement, on_postgresql) for statement in statements]
+
+
+def _for_driver(statement: str, on_postgresql: bool) -> str:
+    """Spell the values' names as psycopg does; sqlite3 reads them as they are."""
+    return re.sub(r":(\w+)", r"%(\1)s", statement) if on_postgresql else statement

@@ -112,6 +112,8 @@ def _deliveries(session: Session, which: ColumnElement[bool]) -> Outcomes:
     seeds = (
         select(Delivery.state, reason, func.count())
         .where(which, Delivery.subscriber_id.is_(None), Delivery.edition_id.in_(select(Edition.id)))
+        # What goes to nobody at all is no seed: it shows, as a sum that does not add up.
+        .where(Delivery.address.is_not(None))
         .group_by(Delivery.state, reason)
     )
     found: Outcomes = Counter({(state, ""): number for state, number in session.execute(by_state)})
@@ -150,7 +152,8 @@ _STATEMENTS = (
     """
 INSERT INTO counted
 SELECT d.digest_id, d.state, coalesce(d.reason, ''), count(*) FROM digests g JOIN deliveries d ON d.digest_id = g.id
-WHERE g.edition_id = :edition AND d.subscriber_id IS NOT NULL GROUP BY d.digest_id, d.state, d.reason""",
+WHERE g.edition_id = :edition AND (d.subscriber_id IS NOT NULL OR d.address IS NULL)
+GROUP BY d.digest_id, d.state, d.reason""",
     """
 INSERT INTO tallies (edition_id, state, reason, recipients)
 SELECT :edition, state, reason, sum(number) FROM counted GROUP BY state, reason""",

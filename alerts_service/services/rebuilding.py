@@ -16,6 +16,7 @@ from sqlalchemy import and_, insert, literal, select
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
+from alerts_service.db import UTCDateTime, table
 from alerts_service.journal import Entry
 from alerts_service.models import (
     AT_ONCE,
@@ -151,9 +152,11 @@ class Rebuilding:
             "due_at": AT_ONCE,
             "sent_at": group.at,
         }
-        people = [{"subscriber_id": row.subscriber_id, "address": row.present} for row in rows]
-        self._session.execute(insert(Delivery), [fixed | person for person in people])
         added = [row.subscriber_id for row in rows]
+        moments = {name: literal(value, UTCDateTime()) for name, value in fixed.items() if isinstance(value, datetime)}
+        values = {name: literal(value) for name, value in fixed.items()} | moments
+        people = select(Subscriber.id, Subscriber.address, *values.values()).where(Subscriber.id.in_(added))
+        self._session.execute(insert(table(Delivery)).from_select(["subscriber_id", "address", *values], people))
         amending.take_out(self._session, added, group.updates, except_in=group.edition_id)
         self.rebuilt.added += len(rows)
 

@@ -10,6 +10,7 @@ from flask import current_app
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.db import db
+from alerts_service.services import steering, tallying
 from scheduler import workers
 from scheduler.delivering import Worker
 from scheduler.running import IN_FLIGHT, Counts, Run
@@ -19,7 +20,10 @@ def deliver(settings: Settings, number: int, *, drain: bool, rehearsal: datetime
     """Send what is due, lane by lane: a batch for each worker, or with `drain` until nothing due is left."""
     connections = max(1, IN_FLIGHT // number)
     run = Run(utcnow, drain=drain, once=not drain, rehearsal=rehearsal, connections=connections)
-    return Worker(settings, run).run() if number == 1 else _together(settings, number, run)
+    counts = Worker(settings, run).run() if number == 1 else _together(settings, number, run)
+    steering.finish_cancelling()
+    tallying.tally_finished(utcnow())
+    return counts
 
 
 def _together(settings: Settings, number: int, run: Run) -> Counts:

@@ -14,7 +14,7 @@ from flask import Flask
 
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.services import editions, fencing, tallying
+from alerts_service.services import editions, fencing, steering, tallying
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Job:
 
 def opening(settings: Settings, _stop: Stop) -> None:
     """Release what is due, open the editions that are due, compile them."""
-    done = editions.open_due(settings=settings, now=utcnow())
+    done = editions.open_due(settings=settings, now=utcnow(), clock=utcnow)
     if done.released or done.editions:
         log.info("opened", released=done.released, editions=done.editions, deliveries=done.deliveries)
 
@@ -44,7 +44,8 @@ def urgent(settings: Settings, stop: Stop) -> None:
 
 
 def tally(_settings: Settings, _stop: Stop) -> None:
-    """Count, once, the outcomes of editions that have nothing left to send."""
+    """End what came back of cancelled editions; count, once, the outcomes of those with nothing left to send."""
+    steering.finish_cancelling()
     tallying.tally_finished(utcnow())
 
 

@@ -82,6 +82,7 @@ class Messages:
             slot_at=delivery.slot_at,
             domain=self._domain,
             settings=self._settings,
+            seed=delivery.subscriber_id is None,
         )
 
     def _stencil(self, delivery: Claimed, clock: datetime) -> Stencil:

@@ -93,6 +93,7 @@ def _line(
         slot_at=edition.slot_at if edition else None,
         domain=domain,
         settings=settings,
+        seed=row.subscriber_id is None,
     )
     return {
         "key": key,

@@ -123,16 +123,17 @@ def message_id(
     slot_at: datetime | None,
     domain: str,
     settings: Settings,
+    seed: bool = False,
 ) -> str:
     """Return the Message-ID of a delivery, the same at every try, without its angle brackets.
 
     A digest's is made of frequency, slot and address, so that it can be found again in another copy of the
-    database; a letter's of its kind and row.
+    database; a letter's of its kind and row. A seed differs from the copy that the same person follows.
     """
     assert settings.permanent_key, "checked at start"
     parts: tuple[object, ...] = (kind, delivery_id)
     if frequency is not None and slot_at is not None:
-        parts = (frequency, slot_at.isoformat(), address.casefold())
+        parts = (frequency, slot_at.isoformat(), address.casefold(), *(["seed"] if seed else []))
     return tokens.message_id(settings.permanent_key, domain, *parts)
 
 

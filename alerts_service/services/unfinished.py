@@ -67,7 +67,7 @@ def _sending(session: Session, last: int, lapsed: datetime | None) -> list[Any]:
 
 def _page(session: Session, last: int, *which: ColumnElement[bool]) -> list[Any]:
     address = func.coalesce(Delivery.address, Subscriber.address).label("address")
-    query = select(Delivery.id, Delivery.kind, address, Edition.frequency, Edition.slot_at)
+    query = select(Delivery.id, Delivery.kind, Delivery.subscriber_id, address, Edition.frequency, Edition.slot_at)
     query = query.outerjoin(Edition, Edition.id == Delivery.edition_id)
     query = query.outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id).where(*which, Delivery.id > last)
     return list(session.execute(query.order_by(Delivery.id).limit(_PAGE)))
@@ -76,7 +76,9 @@ def _page(session: Session, last: int, *which: ColumnElement[bool]) -> list[Any]
 def _short_id(row: Any, settings: Settings) -> str:
     about = {"delivery_id": row.id, "kind": row.kind, "address": row.address or ""}
     slot = {"frequency": row.frequency, "slot_at": row.slot_at}
-    return noting.short(mailing.message_id(**about, **slot, domain="", settings=settings))
+    return noting.short(
+        mailing.message_id(**about, **slot, domain="", settings=settings, seed=row.subscriber_id is None)
+    )
 
 
 def short_ids(entry: Entry) -> Iterator[str]:

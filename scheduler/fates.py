@@ -5,8 +5,8 @@ The meanings of replies are rules.replies'; here they meet the delivery: who is 
 
 import random
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from alerts_service.config import Settings
 from alerts_service.mail.dialogue import Broken
@@ -23,8 +23,7 @@ _AFTER_A_BREAK = timedelta(seconds=5)
 _RELAY_ID = re.compile(r"(?:\bqueued as |\bid=|\bOk )<?([A-Za-z0-9._@-]{1,200})>?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(NamedTuple):
     """The record, and what follows from it for others than this delivery."""
 
     outcome: Outcome

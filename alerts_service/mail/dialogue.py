@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from alerts_service.mail.replies import NoReply, Replies
+from alerts_service.mail.replies import NoReply, Replies, clean
 from alerts_service.rules.replies import CLOSING, Reply, Stage
 
 # RFC 5321, 4.5.3.2, in seconds: for a reply, for 354, for a block of content, after the final dot.
@@ -132,9 +132,9 @@ class Dialogue:
             self._break("the relay closed the connection")
             return
         try:
-            for code, text in self._replies.read(got):
+            for code, said in self._replies.read(got):
                 if not self.closed:
-                    self._take(code, text, now)
+                    self._take(code, said, now)
         except NoReply as error:
             self._break(str(error))
         self._wait_from(now)
@@ -209,21 +209,21 @@ class Dialogue:
         else:
             self._deadline = float("inf")
 
-    def _take(self, code: int, text: str, now: float) -> None:
+    def _take(self, code: int, said: bytes, now: float) -> None:
         step = self._expected[0] if self._expected else None
         if step is None:
             # A relay that has waited for us too long says so and closes (RFC 5321, 4.5.3.2.7).
-            self._break(f"{code} {text}")
+            self._break(f"{code} {clean(said)}")
         elif code == CLOSING:
             if step in _STAGES:
-                self._tell(self._refusal or Reply(_STAGES[step], code, text))
+                self._tell(self._refusal or Reply(_STAGES[step], code, clean(said)))
                 self._expected.clear()
-            self._break(f"{code} {text}")
+            self._break(f"{code} {clean(said)}")
         elif not _fits(step, code):
             self._break(f"the relay answers {code} out of place")
         else:
             self._expected.popleft()
-            self._go_on(self._answered(step, code, text), now)
+            self._go_on(self._answered(step, code, said), now)
 
     def _go_on(self, parts: list[_Part], now: float) -> None:
         if self.closed:
@@ -233,14 +233,14 @@ class Dialogue:
         if not self.in_hand:
             self.begin(now)
 
-    def _answered(self, step: _Step, code: int, text: str) -> list[_Part]:
+    def _answered(self, step: _Step, code: int, said: bytes) -> list[_Part]:
         """Take a reply that fits; return what is to be said next."""
         if step is _Step.CONTENT:
             self._open_transaction = False
-            self._tell(Reply(Stage.DATA, code, text))
+            self._tell(Reply(Stage.DATA, code, clean(said)))
             return []
-        if step in _STAGES and code in _REFUSED and self._refusal is None:
-            self._refusal = Reply(_STAGES[step], code, text)
+        if code in _REFUSED and self._refusal is None and step in _STAGES:
+            self._refusal = Reply(_STAGES[step], code, clean(said))
         if step is _Step.MAIL:
             self._open_transaction = code in _OK
         if step is _Step.DATA:

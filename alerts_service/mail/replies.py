@@ -8,7 +8,7 @@ from alerts_service.mail.lines import one_line
 
 LONGEST_TEXT = 500
 _LONGEST_REPLY = 100_000
-_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*?))?\r?", re.DOTALL)
+_CODES = range(200, 600)
 _PLAIN = re.compile(rb"[!-~]+(?: [!-~]+)*")
 
 
@@ -17,26 +17,34 @@ class NoReply(AlertsError):
 
 
 class Replies:
-    """What has come of a reply so far; of several lines, the texts are joined."""
+    """What has come of a reply so far; of several lines, the texts are joined. `clean` makes words of them."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._texts: list[bytes] = []
 
-    def read(self, octets: bytes) -> Iterator[tuple[int, str]]:
-        """Yield the code and text of every reply that is now whole. Raises NoReply."""
+    def read(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield the code of every reply that is now whole, and what was said with it. Raises NoReply."""
         *lines, self._rest = (self._rest + octets).split(b"\n")
         for line in lines:
-            found = _LINE.fullmatch(line)
-            if not found:
-                raise NoReply
-            code, mark, text = found.groups()
-            self._texts.append(text or b"")
-            if mark != b"-":
+            code, mark, text = _code(line), line[3:4], line[4:].removesuffix(b"\r")
+            if mark == b"-":
+                self._texts.append(text)
+            elif self._texts:
+                self._texts.append(text)
                 texts, self._texts = self._texts, []
-                yield int(code), clean(b" ".join(texts))
+                yield code, b" ".join(texts)
+            else:
+                yield code, text
         if len(self._rest) + sum(map(len, self._texts)) > _LONGEST_REPLY:
             raise NoReply
+
+
+def _code(line: bytes) -> int:
+    code = int(line[:3]) if line[:3].isdigit() else 0
+    if code not in _CODES or line[3:4] not in {b" ", b"-", b"\r", b""}:
+        raise NoReply
+    return code
 
 
 def clean(said: bytes) -> str:

@@ -1,8 +1,8 @@
 """What a relay's reply means for a delivery (RFC 5321, 4.2; RFC 3463 for enhanced codes)."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Stage(StrEnum):
@@ -27,8 +27,7 @@ class Meaning(StrEnum):
     WE_ARE_REFUSED = "we are refused"
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply: where, the three-digit code, and the text with its enhanced status code."""
 
     stage: Stage

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text, update
 from sqlalchemy.orm import Session
@@ -25,8 +25,7 @@ NOT_ALLOWED = "not allowed here"
 _Rows = list[Row[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery in the hands of one worker until its lease ends."""
 
     id: int

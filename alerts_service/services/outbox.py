@@ -6,11 +6,11 @@ lease writes nothing.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
+from sqlalchemy.orm import Session
 
 from alerts_service.db import as_stored, db, reading, rows, transaction
 from alerts_service.models import IS_PENDING, IS_SENDING, Delivery, DeliveryState
@@ -30,8 +30,7 @@ class Fenced(Protocol):
         """How often it had been claimed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a claimed delivery: its next state, and what goes into the record."""
 
     delivery: Fenced
@@ -45,6 +44,29 @@ class Outcome:
     sent_at: datetime | None = None
 
 
+class _Change(NamedTuple):
+    """What is written of one kind of outcome, from which columns of the rows given."""
+
+    values: str
+    columns: dict[str, str]
+
+
+_FENCE = {"id": "bigint", "number": "int"}
+_SENT = _Change(
+    "state = 'sent', reply = given.reply, reason = NULL, relay_id = given.relay_id, sent_at = given.sent_at",
+    _FENCE | {"reply": "text", "relay_id": "text", "sent_at": "timestamptz"},
+)
+_OTHERS = _Change(
+    """state = given.state, reply = coalesce(given.reply, deliveries.reply), reason = given.reason,
+  attempts = deliveries.attempts + given.attempts, due_at = coalesce(given.due_at, deliveries.due_at),
+  give_up_at = coalesce(given.give_up_at, deliveries.give_up_at),
+  paced_at = CASE WHEN given.attempts > 0 THEN NULL ELSE deliveries.paced_at END""",
+    _FENCE
+    | {"state": "text", "reply": "text", "reason": "text"}
+    | {"attempts": "int", "due_at": "timestamptz", "give_up_at": "timestamptz"},
+)
+
+
 def count() -> int:
     """Return how many deliveries have not ended."""
     return db.session.scalar(select(func.count()).select_from(Delivery).where(or_(IS_PENDING, IS_SENDING))) or 0
@@ -54,34 +76,23 @@ def record(worker: str, outcomes: Sequence[Outcome], *, clock: datetime) -> int:
     """Write what became of claimed deliveries; return how many were still this worker's."""
     if not outcomes:
         return 0
-    given = rows(
-        "given",
-        id="bigint",
-        number="int",
-        state="text",
-        reply="text",
-        reason="text",
-        relay_id="text",
-        attempts="int",
-        due_at="timestamptz",
-        give_up_at="timestamptz",
-        sent_at="timestamptz",
-    )
+    sent = [_sent(outcome, clock) for outcome in outcomes if outcome.state is DeliveryState.SENT]
+    others = [_other(outcome) for outcome in outcomes if outcome.state is not DeliveryState.SENT]
+    with transaction() as session:
+        return _write(session, _SENT, sent, worker) + _write(session, _OTHERS, others, worker)
+
+
+def _write(session: Session, change: _Change, given: list[dict[str, object]], worker: str) -> int:
+    if not given:
+        return 0
     statement = text(
         f"""
-UPDATE deliveries SET state = given.state, reply = coalesce(given.reply, deliveries.reply), reason = given.reason,
-  relay_id = given.relay_id,
-  attempts = deliveries.attempts + given.attempts, sent_at = given.sent_at, claimed_by = NULL, lease_until = NULL,
-  due_at = coalesce(given.due_at, deliveries.due_at), give_up_at = coalesce(given.give_up_at, deliveries.give_up_at),
-  paced_at = CASE WHEN given.attempts > 0 THEN NULL ELSE deliveries.paced_at END
-FROM {given}
+UPDATE deliveries SET {change.values}, claimed_by = NULL, lease_until = NULL FROM {rows("given", **change.columns)}
 WHERE deliveries.id = given.id AND deliveries.state = 'sending' AND deliveries.claimed_by = :worker
   AND deliveries.claim_number = given.number"""  # noqa: S608 - names of our own
     )
-    plain = json.dumps([_plain(outcome, clock) for outcome in outcomes])
-    with transaction() as session:
-        result = session.execute(statement, {"given": plain, "worker": worker})
-        return int(result.rowcount)  # type: ignore[attr-defined]
+    result = session.execute(statement, {"given": json.dumps(given), "worker": worker})
+    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 def renew(worker: str, lease_until: datetime) -> None:
@@ -115,16 +126,24 @@ def _take_back(which: ColumnElement[bool]) -> int:
         return int(session.execute(update(Delivery).where(stale).values(**values)).rowcount)  # type: ignore[attr-defined]
 
 
-def _plain(outcome: Outcome, clock: datetime) -> dict[str, object]:
-    sent = outcome.sent_at or clock if outcome.state is DeliveryState.SENT else None
-    moments = {"due_at": outcome.due_at, "give_up_at": outcome.give_up_at, "sent_at": sent}
+def _sent(outcome: Outcome, clock: datetime) -> dict[str, object]:
+    return {
+        "id": outcome.delivery.id,
+        "number": outcome.delivery.claim_number,
+        "reply": outcome.reply,
+        "relay_id": outcome.relay_id,
+        "sent_at": as_stored(outcome.sent_at or clock),
+    }
+
+
+def _other(outcome: Outcome) -> dict[str, object]:
     return {
         "id": outcome.delivery.id,
         "number": outcome.delivery.claim_number,
         "state": outcome.state,
         "reply": outcome.reply,
         "reason": outcome.reason,
-        "relay_id": outcome.relay_id,
         "attempts": outcome.attempts,
-        **{name: as_stored(moment) if moment else None for name, moment in moments.items()},
+        "due_at": as_stored(outcome.due_at) if outcome.due_at else None,
+        "give_up_at": as_stored(outcome.give_up_at) if outcome.give_up_at else None,
     }

@@ -337,4 +337,4 @@ def test_somebody_can_leave_where_the_journal_cannot_be_written(scene: Scene, ca
     (scene.settings.state_dir / "journal").write_text("in the way", encoding="utf-8")
     scene.leave(ANN)
     assert scene.subscriber(ANN).ended_at is not None
-    assert "the journal cannot be written" in capsys.readouterr().out
+    assert "the journal cannot be written" in "".join(capsys.readouterr())

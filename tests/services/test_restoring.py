@@ -303,6 +303,21 @@ def test_what_came_back_before_the_copy_is_still_sent(scene: Scene, sender: Send
     assert (done.counted_as_sent, done.waiting) == (0, 3)
 
 
+def test_what_came_back_from_a_sender_after_the_copy_is_still_sent(
+    scene: Scene, sender: Sender, tmp_path: Path
+) -> None:
+    people(scene, sender)
+    scene.release("one")
+    scene.tick_at(14)
+    sender.round(2, record=False)
+    restore = copy_of(scene.settings, tmp_path)
+    sender.idle()
+    fencing.returned(scene.settings, sender.message_ids[-1:], clock=sender.clock)
+    restore()
+    assert reconcile(scene, sender).counted_as_sent == 1
+    assert [row.state for row in scene.deliveries("digest")] == ["sent", "sending", "pending"]
+
+
 def test_what_came_back_to_the_queue_is_still_sent(scene: Scene, sender: Sender, tmp_path: Path) -> None:
     people(scene, sender)
     first = scene.release("one")

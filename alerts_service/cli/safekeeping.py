@@ -62,7 +62,7 @@ def reconcile(settings: Settings, yes: bool, without: tuple[str, ...], as_json: 
 
 
 @click.command("copy")
-@click.option("--to", "url", required=True, metavar="URL", help="An empty PostgreSQL: postgresql://…")
+@click.option("--to", "url", required=True, metavar="URL", help="An empty PostgreSQL, as postgresql://… names it.")
 @json_option
 @with_app
 def copy_database(_settings: Settings, url: str, as_json: bool) -> None:

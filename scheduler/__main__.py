@@ -13,7 +13,7 @@ from flask import Flask
 from alerts_service import create_core
 from alerts_service.clock import utcnow
 from alerts_service.db import db
-from alerts_service.services import installing
+from alerts_service.services import fencing, installing
 from scheduler import jobs, workers
 from scheduler.delivering import Worker
 from scheduler.running import IN_FLIGHT, Run
@@ -49,6 +49,7 @@ def send(app: Flask, connections: int, stop: Callable[[], bool]) -> None:
     with app.app_context():
         settings = app.extensions["alerts"]
         Worker(settings, Run(utcnow, stop, connections=connections)).run()
+        fencing.idle(settings, clock=utcnow())
 
 
 if __name__ == "__main__":

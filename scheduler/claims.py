@@ -13,6 +13,7 @@ from datetime import timedelta
 import structlog
 
 from alerts_service.config import Settings
+from alerts_service.db import db
 from alerts_service.errors import SendingHeld
 from alerts_service.services import claiming, fencing, outbox, queueing, settling
 from alerts_service.services.claiming import Claimed
@@ -50,8 +51,11 @@ class Claims:
         self._looked_at = 0.0
         # Editions that the relay has refused: nothing of them is begun until they are claimed anew.
         self._refused: set[int | None] = set()
+        fencing.enter(self.settings, clock=self.run.clock())
         # Why the fence lets nothing be sent; said once.
-        self._held = ""
+        self._held = fencing.held(db.session(), self.settings) or ""
+        if self._held:
+            log.warning("nothing is sent", reason=self._held)
 
     def may_send(self, delivery: Claimed) -> bool:
         """Say whether a delivery that was begun may go out: its lease runs, and the relay has not refused its like.
@@ -77,7 +81,9 @@ class Claims:
             if rested and not self.run.once:
                 self._look(IN_FLIGHT, in_hand, transactional_only=True)
         elif not self.quiet or (rested and not (self.run.drain or self.run.once)):
-            receipts.recover(self.settings.state_dir, self.run.clock())
+            if not self._held:
+                # In a database put back from a backup, nothing is taken back before it is reconciled.
+                receipts.recover(self.settings.state_dir, self.run.clock())
             due = not self.quiet or queueing.anything_due(self.run.clock())
             self.quiet = not (due and self._look(self._next_size(), in_hand)) or self.run.once
             self._looked_at = time.monotonic()

@@ -7,8 +7,10 @@ from typing import Any
 import click
 import structlog
 
-from alerts_service.cli.context import answer, in_zone, json_option, now_option, with_app, with_bare_app
+from alerts_service.cli.context import Refusal, answer, in_zone, json_option, now_option, with_app, with_bare_app
+from alerts_service.clock import utcnow
 from alerts_service.config import Settings
+from alerts_service.db import db
 
 workers_option = click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that send."
@@ -34,9 +36,13 @@ def scheduler(_settings: Settings, workers: int) -> None:
 @with_app
 def deliver(settings: Settings, drain: bool, workers: int, as_json: bool, now: datetime | None) -> None:
     """Send what is due, lane by lane: one batch, or with --drain all of it. Prints what became of it."""
+    from alerts_service.services import fencing
     from scheduler import draining
 
     _log_to_stderr()
+    fencing.enter(settings, clock=utcnow())
+    if held := fencing.held(db.session(), settings):
+        raise Refusal(held)
     counts = draining.deliver(settings, workers, drain=drain, rehearsal=in_zone(now, settings.timezone))
     answer(
         vars(counts),

@@ -48,7 +48,7 @@ def test_every_url_is_documented(app: Flask) -> None:
 
 def test_every_module_of_the_services_has_its_place_in_the_architecture() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    for path in (ROOT / "alerts_service/services").glob("*.py"):
+    for path in (ROOT / "alerts_service/services").rglob("*.py"):
         if path.stem != "__init__":
             assert f"`{path.stem}`" in text, f"docs/architecture.md does not place services/{path.name}"
 

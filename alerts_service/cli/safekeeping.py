@@ -40,9 +40,9 @@ def backup(settings: Settings, file: Path, yes: bool, as_json: bool) -> None:
 def reconcile(settings: Settings, yes: bool, without: tuple[str, ...], as_json: bool, now: datetime | None) -> None:
     """After a restore: say what is held and what would be sent, then do again what this host's journal knows
     (who left, who is suppressed, what was sent) and let mail go out."""
-    from alerts_service.services import restoring
+    from alerts_service.services.restore import reconciling
 
-    plan = restoring.plan(settings)
+    plan = reconciling.plan(settings)
     if not plan.reasons:
         answer({"reconciled": False}, as_json, lambda _: ["Nothing is held: the database is as this host left it."])
         return
@@ -51,7 +51,7 @@ def reconcile(settings: Settings, yes: bool, without: tuple[str, ...], as_json: 
             click.echo(line, err=as_json)
         click.confirm("Reconcile?", abort=True, err=as_json)
     with _bar("Reading the journal") as bar:
-        done = restoring.reconcile(
+        done = reconciling.reconcile(
             settings,
             without=without,
             now=present(now, settings),

@@ -30,11 +30,12 @@ from alerts_service.models import (
     Turnstile,
 )
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import compiling, fencing, leaving, suppressing, unfinished
+from alerts_service.services import compiling, fencing, leaving, suppressing
 from alerts_service.services.consents import Origin
 from alerts_service.services.installing import BASE_URL
-from alerts_service.services.rebuilding import Rebuilding, Rebuilt
-from alerts_service.services.returning import Returned
+from alerts_service.services.restore import unfinished
+from alerts_service.services.restore.rebuilding import Rebuilding, Rebuilt
+from alerts_service.services.restore.returned import Returned
 from alerts_service.services.seeding import Seeding
 
 _TURNS, _PEOPLE = 10, 200

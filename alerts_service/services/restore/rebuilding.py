@@ -30,7 +30,8 @@ from alerts_service.models import (
     Subscriber,
     Update,
 )
-from alerts_service.services import amending, mailing, noting
+from alerts_service.services import mailing, noting
+from alerts_service.services.restore import amending
 
 _OPEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 

@@ -11,17 +11,9 @@ from alerts_service.db import db, transaction
 from alerts_service.errors import JournalAhead, NotFound
 from alerts_service.journal import Journal
 from alerts_service.models import CatchUp, Delivery, DeliveryState, Drop, Edition, Host
-from alerts_service.services import (
-    consents,
-    editions,
-    fencing,
-    preferences,
-    proving,
-    restoring,
-    subscribers,
-    suppressing,
-)
-from alerts_service.services.restoring import Done
+from alerts_service.services import consents, editions, fencing, preferences, proving, subscribers, suppressing
+from alerts_service.services.restore import reconciling
+from alerts_service.services.restore.reconciling import Done
 from tests.fenced import Sender, copy_of
 from tests.scene import DAY, HOUR, Scene
 
@@ -38,7 +30,7 @@ def sender(scene: Scene) -> Sender:
 
 def reconcile(scene: Scene, sender: Sender, *, without: tuple[str, ...] = ()) -> Done:
     sender.clock += timedelta(minutes=1)
-    return restoring.reconcile(
+    return reconciling.reconcile(
         sender.settings, without=without, now=scene.now, clock=sender.clock, progress=lambda _turns: None
     )
 
@@ -482,7 +474,7 @@ def test_a_reconciliation_that_breaks_off_is_done_again(scene: Scene, sender: Se
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        restoring.reconcile(sender.settings, now=scene.now, clock=sender.clock, progress=broken)
+        reconciling.reconcile(sender.settings, now=scene.now, clock=sender.clock, progress=broken)
     assert sender.held() is not None
     reconcile(scene, sender)
     scene.tick_at(14, days=1)
@@ -500,7 +492,7 @@ def test_a_copy_for_another_base_url_is_taken_over_with_a_new_journal(
     changes = {"base_url": "https://staging.example.org", "state_dir": tmp_path / "staging"}
     staging = Sender(dataclasses.replace(scene.settings, **changes), sender.clock + HOUR)  # type: ignore[arg-type]
     assert "was made for http://127.0.0.1:8000" in str(staging.held())
-    plan = restoring.plan(staging.settings)
+    plan = reconciling.plan(staging.settings)
     assert (plan.base_url, plan.waiting, plan.sending, plan.messages) == ("https://staging.example.org", 2, 1, 0)
     done = reconcile(scene, staging)
     assert (done.waiting, done.awaited) == (2, [])
@@ -583,7 +575,7 @@ def test_the_plan_says_what_would_be_done_and_changes_nothing(scene: Scene, send
     scene.leave(ANN)
     scene.suppress(BOB)
     restore()
-    plan = restoring.plan(scene.settings)
+    plan = reconciling.plan(scene.settings)
     assert plan.reasons == [str(JournalAhead())]
     assert (plan.unsubscribes, plan.suppressions, plan.messages, plan.waiting) == (1, 1, 2, 3)
     assert sender.held() is not None

@@ -13,8 +13,9 @@ from alerts_service.config import Settings
 from alerts_service.db import reading, taking_turns, transaction
 from alerts_service.journal import Entry, Journal
 from alerts_service.models import Delivery, DeliveryState, Edition, Subscriber
-from alerts_service.services import amending, mailing, noting
-from alerts_service.services.returning import Returned
+from alerts_service.services import mailing, noting
+from alerts_service.services.restore import amending
+from alerts_service.services.restore.returned import Returned
 
 _PAGE = 500
 

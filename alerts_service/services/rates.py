@@ -170,12 +170,13 @@ def _locked(session: Session, names: set[str], settings: Settings) -> Sequence[R
     return session.execute(statement, {"names": json.dumps([RELAY, *names])}).all()
 
 
-# One parameter, so that neither the text nor its plan depends on how many domains a batch holds.
+# One parameter, so that neither the text nor its plan depends on how many domains a batch holds. Columns are named,
+# as an upgrade may add one while a worker runs.
+_SELECT = f"SELECT {', '.join(column.name for column in _R)} FROM rates"  # noqa: S608 - names of our own
 _AMONG_POSTGRESQL = text(
-    "SELECT * FROM rates WHERE name = ANY(ARRAY(SELECT json_array_elements_text(CAST(:names AS json))))"
-    " ORDER BY name FOR UPDATE"
+    f"{_SELECT} WHERE name = ANY(ARRAY(SELECT json_array_elements_text(CAST(:names AS json)))) ORDER BY name FOR UPDATE"
 ).columns(*_R)
-_AMONG_SQLITE = text("SELECT * FROM rates WHERE name IN (SELECT value FROM json_each(:names))").columns(*_R)
+_AMONG_SQLITE = text(f"{_SELECT} WHERE name IN (SELECT value FROM json_each(:names))").columns(*_R)  # noqa: S608
 
 
 def _made(session: Session, name: str) -> Row[Any]:

@@ -39,9 +39,14 @@ class Receipts:
         self._file = _locked(self._path)
 
     def note(self, delivery: Fenced, reply: str, at: datetime) -> None:
-        """Append that the relay took a delivery. It is one write: a line is there whole, or not at all."""
-        line = f"{delivery.id} {delivery.claim_number} {at.timestamp():.3f} {reply}\n"
-        os.write(self._file, line.encode("utf-8"))
+        """Append that the relay took a delivery: in one write, unless the disk is full.
+
+        Then a part of the line may be there, and OSError is raised. Nothing may be noted after it: the parts
+        would read as one line about a third delivery.
+        """
+        line = f"{delivery.id} {delivery.claim_number} {at.timestamp():.3f} {reply}\n".encode()
+        while line:
+            line = line[os.write(self._file, line) :]
 
     def clear(self) -> None:
         """Forget what the ledger now says."""

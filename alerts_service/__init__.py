@@ -7,6 +7,7 @@ that `alerts --help` and the filters load neither Flask nor the database.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def create_core(settings: Settings | None = None) -> Flask:
     from alerts_service import config
     from alerts_service.db import db, prepare
 
+    _log_no_values()
     app = Flask("alerts_service", template_folder=str(TEMPLATES))
     settings = settings or config.load()
     app.extensions["alerts"] = settings
@@ -46,6 +48,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     web.register(app)
     app.cli = cli.group
     return app
+
+
+def _log_no_values() -> None:
+    """Leave the values of variables out of logged tracebacks: there are keys and addresses among them."""
+    import structlog
+
+    plain = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 def _located(url: str) -> str:

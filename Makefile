@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run test fast check lock translations clean
+.PHONY: run test fast check bench lock translations clean
 
 run: .venv/.ready            ## a whole installation on this machine, with an inbox to look into
 	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
@@ -21,6 +21,9 @@ check: .venv/.ready-to-test  ## format, lint, types, import contracts, templates
 	$(VENV)/lint-imports
 	$(VENV)/djlint --lint --quiet templates
 	$(VENV)/codespell
+
+bench: .venv/.ready-to-test  ## every promise of docs/performance.md, measured beside its reference; needs Postfix's smtp-sink
+	$(VENV)/python -m bench
 
 lock:                        ## exact versions with hashes, from the ranges of setup.cfg
 	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo -o requirements.lock setup.cfg

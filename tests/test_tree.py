@@ -10,9 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # A migration is one long list, mostly generated.
 MODULES = [
-    path
-    for path in sorted([*ROOT.glob("alerts_service/**/*.py"), *ROOT.glob("scheduler/**/*.py"), ROOT / "wsgi.py"])
-    if "versions" not in path.parts
+    ROOT / "wsgi.py",
+    *(
+        path
+        for room in ("alerts_service", "scheduler", "bench")
+        for path in sorted(ROOT.glob(f"{room}/**/*.py"))
+        if "versions" not in path.parts
+    ),
 ]
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

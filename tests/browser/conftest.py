@@ -14,7 +14,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from alerts_service import create_app
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.db import db
+from alerts_service.db import db, transaction
+from alerts_service.models import Fact
+from alerts_service.services.installing import BASE_URL
 from tests.conftest import make_settings
 from tests.databases import free_port, unavailable
 from tests.relays import Relay
@@ -74,6 +76,8 @@ def served(app: Flask, port: int) -> Iterator[None]:
 def app(settings: Settings) -> Iterator[Flask]:
     """The web app, served; its context is pushed for what the test does beside the browser."""
     app = create_app(settings)
+    with app.app_context(), transaction() as session:
+        session.get_one(Fact, BASE_URL).value = settings.base_url  # as if it had been made under this address
     with served(app, int(settings.base_url.rpartition(":")[2])), app.app_context():
         yield app
         db.session.remove()

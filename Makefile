@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run test fast check bench lock translations clean
+.PHONY: run test fast torture check bench lock translations clean
 
 run: .venv/.ready            ## a whole installation on this machine, with an inbox to look into
 	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
@@ -12,7 +12,10 @@ test: .venv/.ready-to-test   ## everything: SQLite, PostgreSQL, SMTP, a browser
 	$(VENV)/pytest -n 2
 
 fast: .venv/.ready-to-test   ## the suite without its slow tests
-	$(VENV)/pytest -n 2 -m "not slow and not browser"
+	$(VENV)/pytest -n 2 -m "not slow and not browser and not torture"
+
+torture: .venv/.ready-to-test ## 50,000 messages and 100 kills, four times over: about two hours
+	$(VENV)/pytest -n 0 -s -m torture tests/faults
 
 check: .venv/.ready-to-test  ## format, lint, types, import contracts, templates, spelling
 	$(VENV)/ruff format --check

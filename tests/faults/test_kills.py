@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, select, text
 from alerts_service.db import db, is_postgresql
 from alerts_service.models import Subscriber
 from scheduler import receipts
+from scheduler.claims import FIRST_BATCH
 from tests.faults.audit import IN_FLIGHT, audit
 from tests.faults.conftest import Start, drained, wait_until
 from tests.faults.sink import Faults, Sink
@@ -49,19 +50,25 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_only_what_was_in_fl
 def test_killed_while_the_ledger_waits_for_the_database_it_doubles_only_what_was_in_flight(
     scene: Scene, relay: Sink, start: Start, digests: Callable[[int], int]
 ) -> None:
-    digests(200)
-    relay.delay = 0.01
+    digests(400)
+    relay.delay = 0.05
     scheduler = start(ALERTS_SMTP_CONNECTIONS="8")
-    wait_until(lambda: len(relay.stored) > 20)
+    # In its second batch, which lasts longer than the ledger is left unwritten.
+    wait_until(lambda: len(relay.stored) > 2 * FIRST_BATCH and noted(scene) > 2 * IN_FLIGHT)
     with somebody_writes(scene):
         wait_until(lambda: len(relay.stored) == stored_after(0.3, relay))
-        noted = [path.read_bytes().count(b"\n") for path in receipts.folder(scene.settings.state_dir).iterdir()]
+        assert noted(scene) > IN_FLIGHT, "there is more to lose than what was in flight"
         kill = time.time()
         scheduler.kill()
-    assert sum(noted) > IN_FLIGHT, "there is more to lose than what was in flight"
+    relay.delay = 0.0
     start()
     wait_until(drained)
     audit(scene, relay, [kill])
+
+
+def noted(scene: Scene) -> int:
+    """How many receipts lie there, of what the ledger does not say yet."""
+    return sum(path.read_bytes().count(b"\n") for path in receipts.folder(scene.settings.state_dir).iterdir())
 
 
 def stored_after(seconds: float, relay: Sink) -> int:

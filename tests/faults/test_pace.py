@@ -19,16 +19,18 @@ pytestmark = pytest.mark.slow
 Queue = Callable[..., int]
 
 
-def test_a_confirmation_is_sent_within_seconds_while_a_large_digest_is_going_out(
+def test_a_confirmation_is_sent_within_seconds_while_a_large_digest_is_going_out_and_the_relay_slows_down(
     scene: Scene, relay: Sink, start: Start, digests: Queue
 ) -> None:
     digests(5000)
-    relay.delay = 0.01
+    relay.delay = 0.005
     start()
-    wait_until(lambda: len(relay.stored) > 500)
+    wait_until(lambda: len(relay.stored) > 1000)
+    # What is claimed now lasts for ten seconds and more.
+    relay.delay = 0.25
     asked = time.monotonic()
     scene.ask(ANN)
-    wait_until(lambda: any(copy.recipient == ANN for copy in relay.stored[500:]))
+    wait_until(lambda: any(copy.recipient == ANN for copy in relay.stored[1000:]))
     assert time.monotonic() - asked < 5
     assert counted("pending") > 1000, "the digest is not at its end"
 

@@ -124,6 +124,7 @@ class Town:
             "digest": f"/digests/{tokens.digest_token(with_key, self.digest)}",
             "alive": "/healthz",
             "ready": "/readyz",
+            "scheduler": "/healthz/scheduler",
             "robots": "/robots.txt",
             "icon": "/static/icon.svg",
         }

@@ -41,5 +41,4 @@ def test_schedulers_that_start_together_open_each_slot_once_and_give_each_update
     times = Counter((line["address"], update) for line in lines for update in line["updates"])
     assert {update for _, update in times} >= {alarm}
     assert set(times.values()) == {1}
-    assert relay.doubled() == [] or len(lines) > 300
     audit(scene, relay)

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import Any
@@ -57,6 +57,7 @@ class Sink:
         self.stored: list[Stored] = []
         self.asked: list[tuple[str, float]] = []
         self.ack_drops: set[int] = set()
+        self.connections = 0
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
@@ -98,7 +99,7 @@ class Sink:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, _HangUp), connection, connection.makefile("rwb") as stream:
+        with self._counted(), contextlib.suppress(OSError, _HangUp), connection, connection.makefile("rwb") as stream:
             _say(stream, "421 4.3.2 later" if self._happens(self.faults.greeting_421) else "220 sink")
             recipient, refused = "", None
             while line := stream.readline():
@@ -114,6 +115,16 @@ class Sink:
                         self._take(stream, recipient)
                 else:
                     _say(stream, {b"EHLO": _EXTENSIONS, b"QUIT": "221 bye"}.get(verb, "250 2.0.0 ok"))
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self.connections += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.connections -= 1
 
     def _refusal(self, recipient: str) -> str | None:
         self.asked.append((recipient, time.time()))

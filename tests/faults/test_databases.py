@@ -54,6 +54,7 @@ def test_a_full_disk_holds_the_mail_and_what_was_in_flight_is_all_that_goes_out_
     relay.delay = 0.01
     scheduler = start()
     wait_until(lambda: len(relay.stored) > 100)
+    begun = time.time()
     fill_the_disk(scheduler)
     time.sleep(1)
     full, taken = time.time(), len(relay.stored)
@@ -61,7 +62,7 @@ def test_a_full_disk_holds_the_mail_and_what_was_in_flight_is_all_that_goes_out_
     assert len(relay.stored) == taken < number
     fill_the_disk(scheduler, full=False)
     wait_until(drained)
-    audit(scene, relay, [full], in_flight=CONNECTIONS)
+    audit(scene, relay, [(begun, full)], in_flight=CONNECTIONS)
 
 
 @ON_SQLITE

@@ -12,8 +12,8 @@ from alerts_service.db import db, is_postgresql
 from alerts_service.models import Subscriber
 from scheduler import receipts
 from scheduler.claims import FIRST_BATCH
-from tests.faults.audit import IN_FLIGHT, audit
-from tests.faults.conftest import Start, drained, wait_until
+from tests.faults.audit import IN_FLIGHT, Kill, audit
+from tests.faults.conftest import Scheduler, Start, drained, wait_until
 from tests.faults.sink import Faults, Sink
 from tests.scene import Scene
 
@@ -36,8 +36,7 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_only_what_was_in_fl
         scheduler, before = start(workers, ALERTS_SMTP_CONNECTIONS="8"), len(relay.stored)
         wait_until(lambda before=before: len(relay.stored) > before)  # type: ignore[misc]
         time.sleep(chance.uniform(0, 0.35))
-        kills.append(time.time())
-        scheduler.kill()
+        kills.append(kill(scheduler, relay))
     assert len(relay.copies()) < number - len(left), "the last kill, too, fell on a sending scheduler"
     relay.delay = 0.0
     scheduler = start(workers, ALERTS_SMTP_CONNECTIONS="8")
@@ -58,12 +57,19 @@ def test_killed_while_the_ledger_waits_for_the_database_it_doubles_only_what_was
     with somebody_writes(scene):
         wait_until(lambda: len(relay.stored) == stored_after(0.3, relay))
         assert noted(scene) > IN_FLIGHT, "there is more to lose than what was in flight"
-        kill = time.time()
-        scheduler.kill()
+        killed = kill(scheduler, relay)
     relay.delay = 0.0
     start()
     wait_until(drained)
-    audit(scene, relay, [kill])
+    audit(scene, relay, [killed])
+
+
+def kill(scheduler: Scheduler, relay: Sink) -> Kill:
+    """Kill all of a scheduler, and wait until the relay has read the last of it."""
+    since = time.time()
+    scheduler.kill()
+    wait_until(lambda: relay.connections == 0)
+    return since, time.time()
 
 
 def noted(scene: Scene) -> int:

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -91,9 +91,13 @@ class Claims:
     def keep(self, *, in_hand: int) -> None:
         """Renew the leases when half of their time is over, as while a reply is waited for."""
         clock = self.run.clock()
-        if (self.waiting or in_hand) and self._lease_until - self._lease / 2 <= clock < self._lease_until:
+        if (self.waiting or in_hand) and self.are_to_be_kept(clock):
             outbox.renew(self.worker, clock + self._lease)
             self._lease_until = clock + self._lease
+
+    def are_to_be_kept(self, clock: datetime) -> bool:
+        """Say whether half of the leases' time is over, and not all of it."""
+        return self._lease_until - self._lease / 2 <= clock < self._lease_until
 
     def give_back(self, which: Callable[[Claimed], bool] = lambda _: True) -> list[Claimed]:
         """Return what was not begun, all or some of it: the caller records it."""

@@ -15,12 +15,15 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from alerts_service.mail import relay
-from alerts_service.mail.dialogue import Broken, Dialogue, Message
+from alerts_service.mail.commands import Message
+from alerts_service.mail.dialogue import Broken, Dialogue
 from alerts_service.mail.relay import Opened, RelayDown
 from alerts_service.rules.breaker import Breaker, State
 from alerts_service.rules.replies import CLOSING, Reply, Stage
 
 _IDLE_SECONDS = 30.0
+# Between looks at what waits for too long.
+_EXPIRE_EVERY = 1.0
 
 log = structlog.get_logger()
 
@@ -51,7 +54,7 @@ class Connections:
         self._poll = select.poll()
         self._poll.register(self._bell, select.POLLIN)
         self._writing: set[int] = set()
-        self._last_busy = time.monotonic()
+        self._last_busy = self._expired_at = time.monotonic()
 
     @property
     def in_hand(self) -> int:
@@ -95,6 +98,9 @@ class Connections:
     def expire(self) -> None:
         """Give up connections whose relay does not answer, and all of them after a while without work."""
         now = time.monotonic()
+        if now < self._expired_at + _EXPIRE_EVERY:
+            return
+        self._expired_at = now
         for dialogue in list(self._open.values()):
             dialogue.expire(now)
             self._look_after(dialogue)
@@ -144,17 +150,16 @@ class Connections:
         """Pass a fate on, and learn from it how the relay is."""
         if isinstance(fate, Reply):
             turned_away = fate.code == CLOSING and fate.stage is Stage.MAIL
-            breaker = self._breaker
-            self._breaker = breaker.turned_away(time.monotonic()) if turned_away else breaker.answered()
+            self._breaker = self._breaker.turned_away(time.monotonic()) if turned_away else self._breaker.answered()
         self._tell(message, fate)
 
     def _look_after(self, dialogue: Dialogue) -> None:
         """Wait for what a dialogue now waits for; forget one that has ended."""
-        number = dialogue.number
+        number, writing = dialogue.number, dialogue.wants_write
         if dialogue.closed:
             self._poll.unregister(number)
             del self._open[number]
             self._writing.discard(number)
-        elif dialogue.wants_write != (number in self._writing):
-            self._poll.modify(number, select.POLLIN | (select.POLLOUT if dialogue.wants_write else 0))
-            (self._writing.add if dialogue.wants_write else self._writing.discard)(number)
+        elif writing != (number in self._writing):
+            self._poll.modify(number, select.POLLIN | (select.POLLOUT if writing else 0))
+            (self._writing.add if writing else self._writing.discard)(number)

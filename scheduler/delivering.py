@@ -4,11 +4,13 @@ One worker is one process with a few connections to the relay. It feeds them fro
 every 250 at once in its receipts, and writes the ledger in batches.
 """
 
+import contextlib
+import gc
 import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import structlog
@@ -17,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from alerts_service.config import Settings
 from alerts_service.db import db
 from alerts_service.errors import NotFound
-from alerts_service.mail.dialogue import Broken, Message
+from alerts_service.mail.commands import Message
+from alerts_service.mail.dialogue import Broken
 from alerts_service.mail.encode import EncodingRefused
 from alerts_service.models import DeliveryState
 from alerts_service.rules.replies import Reply
@@ -34,6 +37,10 @@ from scheduler.running import IN_FLIGHT, Counts, Run
 # The ledger is written when so many messages have ended, or so many seconds after.
 _RECORD = 500
 _RECORD_WITHIN = 0.5
+# Seconds: the longest that nothing but the relay is looked at, while all goes well.
+_LOOK_AROUND = 0.02
+# Objects made and not dropped, until the youngest are looked through; Python's own number is 700.
+_COLLECT_EVERY = 70_000
 # Seconds: for what is in hand at the end; until the database is tried again.
 _TO_END = 8.0
 _AFTER_TROUBLE = 1.0
@@ -69,18 +76,19 @@ class Worker:
 
     def run(self) -> Counts:
         """Work until told to stop, or until a drain is done."""
-        try:
-            while not self._run.stop():
-                try:
-                    if self._turn():
-                        break
-                except DBAPIError as error:
-                    if self._run.drain or self._run.once:
-                        raise
-                    self._wait_for_the_database(error)
-            self._end()
-        finally:
-            self._connections.close("the worker ends")
+        with _seldom_collecting():
+            try:
+                while not self._run.stop():
+                    try:
+                        if self._turn():
+                            break
+                    except DBAPIError as error:
+                        if self._run.drain or self._run.once:
+                            raise
+                        self._wait_for_the_database(error)
+                self._end()
+            finally:
+                self._connections.close("the worker ends")
         return self.counts
 
     def _turn(self) -> bool:
@@ -92,6 +100,7 @@ class Worker:
         self._connections.want(len(self._claims.waiting))
         busy = bool(self._claims.waiting or self._connections.in_hand)
         self._connections.wait(self._patience(busy))
+        self._go_on_sending()
         self._connections.expire()
         self._follow_up()
         waited = time.monotonic() - self._recorded_at > _RECORD_WITHIN
@@ -99,6 +108,17 @@ class Worker:
             self._record()
         self._claims.keep(in_hand=self._connections.in_hand)
         return self._is_done()
+
+    def _go_on_sending(self) -> None:
+        """Serve the relay as long as there is nothing else to do."""
+        until = time.monotonic() + _LOOK_AROUND
+        while self._claims.waiting and not (self._follow_ups or self._record_at_once):
+            left = until - time.monotonic()
+            if left <= 0 or len(self._outcomes) >= _RECORD or self._claims.are_to_be_kept(self._run.clock()):
+                return
+            if not self._connections.in_hand:
+                return
+            self._connections.wait(left)
 
     def _patience(self, busy: bool) -> float:
         if busy or not self._connections.usable:
@@ -128,9 +148,10 @@ class Worker:
         delivery: Claimed = message.key
         clock = self._run.clock()
         found = fates.of(delivery, fate, settings=self.settings, clock=clock, chance=self._run.chance)
-        self._outcomes.append((delivery, found.outcome))
-        if found.outcome.state is DeliveryState.SENT:
-            self._receipts.note(delivery, found.outcome.reply or "", clock)
+        outcome = found.outcome
+        self._outcomes.append((delivery, outcome))
+        if outcome.state is DeliveryState.SENT:
+            self._receipts.note(delivery, outcome.reply or "", clock)
             self.counts.sent += 1
             return
         if found.outcome.state is DeliveryState.FAILED:
@@ -205,6 +226,17 @@ class Worker:
         self._put_back(self._claims.give_back())
         self._record()
         self._receipts.close()
+
+
+@contextlib.contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Look for garbage in cycles less often: a batch makes many rows, and hardly any cycle."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECT_EVERY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def deliver(

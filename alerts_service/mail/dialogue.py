@@ -13,11 +13,12 @@ import contextlib
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any
 
+from alerts_service.mail import commands
+from alerts_service.mail.commands import Message, Part, Step
+from alerts_service.mail.outgoing import Outgoing
 from alerts_service.mail.replies import NoReply, Replies, clean
 from alerts_service.rules.replies import CLOSING, Reply, Stage
 
@@ -27,22 +28,9 @@ _FOR_GO_AHEAD = 120
 _FOR_A_BLOCK = 180
 _AFTER_THE_FINAL_DOT = 600
 
-_GO_AHEAD = 354
-_OK = range(200, 300)
-_REFUSED = range(400, 600)
 _NOT_INTERNATIONAL = Reply(
     Stage.RCPT, 553, "5.6.7 The relay does not take addresses with other than ASCII letters before the @"
 )
-
-
-@dataclass(slots=True)
-class Message:
-    """One message to one recipient. `data` ends with CRLF and has its dots doubled; `key` is the caller's own."""
-
-    key: Any
-    sender: str
-    recipient: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +41,8 @@ class Broken:
     uncertain: bool
 
 
-class _Step(IntEnum):
-    """What a reply is expected to. EMPTY is a lone dot: 354 came though the recipient was refused (RFC 2920, 3.1)."""
-
-    RESET = 0
-    MAIL = 1
-    RCPT = 2
-    DATA = 3
-    CONTENT = 4
-    EMPTY = 5
-
-
-_STAGES = {_Step.MAIL: Stage.MAIL, _Step.RCPT: Stage.RCPT, _Step.DATA: Stage.DATA, _Step.CONTENT: Stage.DATA}
-_PATIENCE = {_Step.DATA: _FOR_GO_AHEAD, _Step.CONTENT: _AFTER_THE_FINAL_DOT, _Step.EMPTY: _AFTER_THE_FINAL_DOT}
-_Part = tuple[_Step, bytes]
+_STAGES = {Step.MAIL: Stage.MAIL, Step.RCPT: Stage.RCPT, Step.DATA: Stage.DATA, Step.CONTENT: Stage.DATA}
+_PATIENCE = {Step.DATA: _FOR_GO_AHEAD, Step.CONTENT: _AFTER_THE_FINAL_DOT, Step.EMPTY: _AFTER_THE_FINAL_DOT}
 
 
 class Dialogue:
@@ -87,6 +63,9 @@ class Dialogue:
     ) -> None:
         sock.setblocking(False)
         self._socket = sock
+        self._out = Outgoing(sock)
+        # How much of what waits to go out stands behind the final dot.
+        self._behind_dot = 0
         # The socket's file number, for whoever waits; it stays the same after the end.
         self.number = sock.fileno()
         self._pipelining = "pipelining" in extensions
@@ -96,25 +75,22 @@ class Dialogue:
         self.closed = False
         # Begun and not told of: at most one whose content is on its way, and one whose envelope is.
         self.in_hand: deque[Message] = deque()
-        self._expected: deque[_Step] = deque()
-        self._unsaid: deque[_Part] = deque()
+        self._expected: deque[Step] = deque()
+        self._unsaid: deque[Part] = deque()
         self._refusal: Reply | None = None
         self._open_transaction = False
-        self._out = b""
-        # How much of `_out` stands behind the final dot.
-        self._behind_dot = 0
         self._replies = Replies()
         self._deadline = float("inf")
 
     @property
     def wants_write(self) -> bool:
         """Whether something waits to be written."""
-        return bool(self._out)
+        return bool(self._out.rest)
 
     def begin(self, now: float) -> None:
         """Ask for a message and say its envelope, if there is room for one."""
         if self._has_room() and (parts := self._next_envelope()):
-            self._say(parts, now)
+            self._say(parts)
             self._wait_from(now)
 
     def read(self, now: float) -> None:
@@ -128,27 +104,22 @@ class Dialogue:
         except OSError as error:
             self._break(str(error))
             return
-        if not got:
+        usual = (
+            commands.USUAL_ANSWER.fullmatch(got)
+            if self._expected == commands.USUAL and self._replies.is_clear
+            else None
+        )
+        if usual:
+            self._take_usual(int(usual[1]), usual[2], now)
+        elif got:
+            self._take_all(got, now)
+        else:
             self._break("the relay closed the connection")
-            return
-        try:
-            for code, said in self._replies.read(got):
-                if not self.closed:
-                    self._take(code, said, now)
-        except NoReply as error:
-            self._break(str(error))
         self._wait_from(now)
 
     def write(self, now: float) -> None:
         """Go on with what could not be written at once."""
-        try:
-            sent = self._socket.send(self._out)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
-        except OSError as error:
-            self._break(str(error))
-            return
-        self._out = self._out[sent:]
+        self._write(())
         self._wait_from(now)
 
     def expire(self, now: float) -> None:
@@ -166,9 +137,9 @@ class Dialogue:
     def _has_room(self) -> bool:
         if self.closed or not self.in_hand:
             return not self.closed
-        return self._pipelining and len(self.in_hand) == 1 and self._expected[0] is _Step.CONTENT
+        return self._pipelining and len(self.in_hand) == 1 and self._expected[0] is Step.CONTENT
 
-    def _next_envelope(self) -> list[_Part]:
+    def _next_envelope(self) -> list[Part]:
         message = self._supply()
         while message and not (message.recipient.isascii() or self._international):
             self._report(message, _NOT_INTERNATIONAL)
@@ -176,38 +147,52 @@ class Dialogue:
         if message is None:
             return []
         self.in_hand.append(message)
-        reset = [(_Step.RESET, b"RSET\r\n")] if self._open_transaction else []
+        reset = [commands.RESET] if self._open_transaction else []
         self._open_transaction = False
-        recipient = b"RCPT TO:<%b>\r\n" % message.recipient.encode()
-        return [*reset, (_Step.MAIL, self._mail(message)), (_Step.RCPT, recipient), (_Step.DATA, b"DATA\r\n")]
+        return reset + commands.envelope(message, pipelined=self._pipelining, with_size=self._sizes)
 
-    def _mail(self, message: Message) -> bytes:
-        options = b" SIZE=%d" % len(message.data) if self._sizes else b""
-        if not message.recipient.isascii():
-            options += b" SMTPUTF8 BODY=8BITMIME"
-        return b"MAIL FROM:<%b>%b\r\n" % (message.sender.encode("ascii"), options)
-
-    def _say(self, parts: list[_Part], now: float) -> None:
+    def _say(self, parts: list[Part]) -> None:
         """Write parts in one go; without pipelining, each waits for the reply to the one before."""
         if not self._pipelining:
             self._unsaid.extend(parts)
             parts = [] if self._expected or not self._unsaid else [self._unsaid.popleft()]
         if not parts:
             return
-        self._expected.extend([step for step, _ in parts])
-        words = b"".join([words for _, words in parts])
-        whole = parts[0][0] is _Step.CONTENT
-        self._behind_dot = len(words) - len(parts[0][1]) if whole else self._behind_dot + len(words)
-        self._out += words
-        self.write(now)
+        words: list[bytes] = []
+        for steps, said in parts:
+            self._expected.extend(steps)
+            words += said
+            self._behind_dot = 0 if steps is commands.CONTENT else self._behind_dot + len(said[0])
+        self._write(words)
+
+    def _write(self, words: Sequence[bytes]) -> None:
+        try:
+            self._out.write(words)
+        except OSError as error:
+            self._break(str(error))
 
     def _wait_from(self, now: float) -> None:
-        if self._out:
+        if self._out.rest:
             self._deadline = now + _FOR_A_BLOCK
         elif self._expected:
             self._deadline = now + _PATIENCE.get(self._expected[0], _FOR_A_REPLY)
         else:
             self._deadline = float("inf")
+
+    def _take_usual(self, code: int, said: bytes, now: float) -> None:
+        """Take four replies at once: the content is taken, and the next may come."""
+        self._expected.clear()
+        self._open_transaction = False
+        self._tell(Reply(Stage.DATA, code, clean(said)))
+        self._go_on(self._go_ahead(), now)
+
+    def _take_all(self, got: bytes, now: float) -> None:
+        try:
+            for code, said in self._replies.read(got):
+                if not self.closed:
+                    self._take(code, said, now)
+        except NoReply as error:
+            self._break(str(error))
 
     def _take(self, code: int, said: bytes, now: float) -> None:
         step = self._expected[0] if self._expected else None
@@ -219,55 +204,54 @@ class Dialogue:
                 self._tell(self._refusal or Reply(_STAGES[step], code, clean(said)))
                 self._expected.clear()
             self._break(f"{code} {clean(said)}")
-        elif not _fits(step, code):
+        elif not commands.fits(step, code):
             self._break(f"the relay answers {code} out of place")
         else:
             self._expected.popleft()
             self._go_on(self._answered(step, code, said), now)
 
-    def _go_on(self, parts: list[_Part], now: float) -> None:
+    def _go_on(self, parts: list[Part], now: float) -> None:
         if self.closed:
             return
         if parts or self._unsaid:
-            self._say(parts, now)
+            self._say(parts)
         if not self.in_hand:
             self.begin(now)
 
-    def _answered(self, step: _Step, code: int, said: bytes) -> list[_Part]:
+    def _answered(self, step: Step, code: int, said: bytes) -> list[Part]:
         """Take a reply that fits; return what is to be said next."""
-        if step is _Step.CONTENT:
+        if step is Step.CONTENT:
             self._open_transaction = False
             self._tell(Reply(Stage.DATA, code, clean(said)))
             return []
-        if code in _REFUSED and self._refusal is None and step in _STAGES:
+        if code in commands.REFUSED and self._refusal is None and step in _STAGES:
             self._refusal = Reply(_STAGES[step], code, clean(said))
-        if step is _Step.MAIL:
-            self._open_transaction = code in _OK
-        if step is _Step.DATA:
-            return self._go_ahead() if code == _GO_AHEAD else self._refused()
+        if step is Step.MAIL:
+            self._open_transaction = code in commands.OK
+        if step is Step.DATA:
+            return self._go_ahead() if code == commands.GO_AHEAD else self._refused()
         if self._refusal and not self._pipelining:
             self._unsaid.clear()
             return self._refused()
         return []
 
-    def _refused(self) -> list[_Part]:
+    def _refused(self) -> list[Part]:
         assert self._refusal is not None
         refusal, self._refusal = self._refusal, None
         self._tell(refusal)
         return []
 
-    def _go_ahead(self) -> list[_Part]:
+    def _go_ahead(self) -> list[Part]:
         self._open_transaction = False
         if self._refusal:
             self._refused()
-            return [(_Step.EMPTY, b".\r\n")]
+            return [commands.EMPTY]
         message = self.in_hand[0]
         if not self._may_send(message):
             self._break("held back")
             return []
         following = self._next_envelope() if self._pipelining else []
-        # The content and its dot in one write: in two, the dot would wait for an acknowledgement (Nagle).
-        return [(_Step.CONTENT, message.data + b".\r\n"), *following]
+        return [commands.content(message), *following]
 
     def _tell(self, fate: Reply | Broken) -> None:
         self._report(self.in_hand.popleft(), fate)
@@ -277,18 +261,11 @@ class Dialogue:
         if self.closed:
             return
         self.closed = True
-        dot_is_out = bool(self._expected) and self._expected[0] is _Step.CONTENT and len(self._out) <= self._behind_dot
+        dot_is_out = (
+            bool(self._expected) and self._expected[0] is Step.CONTENT and len(self._out.rest) <= self._behind_dot
+        )
         while self.in_hand:
             self._tell(Broken(reason, uncertain=dot_is_out))
             dot_is_out = False
         with contextlib.suppress(OSError):
             self._socket.close()
-
-
-def _fits(step: _Step, code: int) -> bool:
-    """Say whether a reply can be one to this step; a 250 to DATA, say, cannot."""
-    if step is _Step.DATA:
-        return code == _GO_AHEAD or code in _REFUSED
-    if step is _Step.RESET:
-        return code in _OK
-    return code in _OK or code in _REFUSED

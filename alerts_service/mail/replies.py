@@ -23,6 +23,11 @@ class Replies:
         self._rest = b""
         self._texts: list[bytes] = []
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing has come of a reply that is not whole."""
+        return not (self._rest or self._texts)
+
     def read(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield the code of every reply that is now whole, and what was said with it. Raises NoReply."""
         *lines, self._rest = (self._rest + octets).split(b"\n")

@@ -67,4 +67,7 @@ class Breaker:
 
     def answered(self) -> "Breaker":
         """The relay took an envelope: all is well."""
-        return Breaker()
+        return _CLOSED
+
+
+_CLOSED = Breaker()

@@ -177,6 +177,10 @@ def _mac(key: str, purpose: str, message: bytes) -> bytes:
     return outer.digest()
 
 
+# What makes base64 into base64url (RFC 4648, 5).
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
 @lru_cache(maxsize=64)
 def _keyed(key: str, purpose: str) -> "tuple[hashlib._Hash, hashlib._Hash]":
     """Derive the key of a purpose; return the two hashes of RFC 2104 that begin with it."""
@@ -185,7 +189,8 @@ def _keyed(key: str, purpose: str) -> "tuple[hashlib._Hash, hashlib._Hash]":
 
 
 def _sealed(key: str, purpose: str, packed: bytes) -> str:
-    return base64.urlsafe_b64encode(packed + _mac(key, purpose, packed)[:_MAC_BYTES]).decode("ascii")
+    raw = packed + _mac(key, purpose, packed)[:_MAC_BYTES]
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).decode("ascii")
 
 
 def _opened(keys: Sequence[str], purpose: str, token: str, length: int) -> bytes:

@@ -4,7 +4,8 @@ import select
 import time
 
 from alerts_service.mail import relay
-from alerts_service.mail.dialogue import Broken, Dialogue, Message
+from alerts_service.mail.commands import Message
+from alerts_service.mail.dialogue import Broken, Dialogue
 from alerts_service.rules.replies import Reply
 
 

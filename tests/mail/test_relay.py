@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from alerts_service.config import Settings
-from alerts_service.mail.dialogue import Broken, Message
+from alerts_service.mail.commands import Message
+from alerts_service.mail.dialogue import Broken
 from alerts_service.mail.relay import RelayDown
 from alerts_service.rules.replies import Meaning, Reply, Stage, meaning
 from tests.databases import free_port

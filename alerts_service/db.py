@@ -168,9 +168,17 @@ def rows(parameter: str, **columns: str) -> str:
 
 def as_stored(moment: datetime) -> str:
     """Return a moment as the database keeps it: for `rows`, which no column type binds."""
-    if is_postgresql():
-        return moment.isoformat()
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return storing()(moment)
+
+
+def storing() -> Callable[[datetime], str]:
+    """Return `as_stored` of this database: for many moments."""
+    return datetime.isoformat if is_postgresql() else _as_sqlite_stores
+
+
+def _as_sqlite_stores(moment: datetime) -> str:
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(" ", "microseconds").removesuffix("+00:00")
 
 
 class _BitOr:

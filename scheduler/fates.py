@@ -4,7 +4,6 @@ The meanings of replies are rules.replies'; here they meet the delivery: who is 
 """
 
 import random
-import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,8 +18,6 @@ from alerts_service.services.outbox import Outcome
 _AFTER_CLOSING = timedelta(seconds=1)
 # Long enough not to be the next to break the same connection.
 _AFTER_A_BREAK = timedelta(seconds=5)
-# How relays name what they queued: Postfix and those that imitate it, Exim, Amazon.
-_RELAY_ID = re.compile(r"(?:\bqueued as |\bid=|\bOk )<?([A-Za-z0-9._@-]{1,200})>?", re.IGNORECASE)
 
 
 class Fate(NamedTuple):
@@ -39,12 +36,11 @@ def of(delivery: Claimed, fate: Reply | Broken, *, settings: Settings, clock: da
     """Return what to record of one try. `clock` is the real time."""
     if isinstance(fate, Broken):
         return _broken(delivery, fate, settings, clock, chance)
+    meaning = replies.meaning(fate)
+    if meaning is Meaning.SENT:
+        return Fate(Outcome(delivery, DeliveryState.SENT, str(fate), sent_at=clock))
     slow_down = fate.stage in {Stage.RCPT, Stage.DATA} and asks_to_slow_down(fate)
-    match replies.meaning(fate):
-        case Meaning.SENT:
-            found = _RELAY_ID.search(fate.text)
-            relay_id = found[1] if found else None
-            return Fate(Outcome(delivery, DeliveryState.SENT, str(fate), relay_id=relay_id, sent_at=clock))
+    match meaning:
         case Meaning.REQUEUE:
             return Fate(_waits(delivery, str(fate), clock + _AFTER_CLOSING), slow_down=slow_down)
         case Meaning.WE_ARE_REFUSED if delivery.edition_id is not None:
@@ -52,7 +48,7 @@ def of(delivery: Claimed, fate: Reply | Broken, *, settings: Settings, clock: da
         case Meaning.RETRY | Meaning.WE_ARE_REFUSED:
             made = _tried(delivery, str(fate), settings, clock, chance)
             return Fate(made.outcome, slow_down=slow_down)
-        case meaning:
+        case _:
             outcome = Outcome(delivery, DeliveryState.FAILED, str(fate), attempts=1)
             return Fate(outcome, address_is_dead=meaning is Meaning.ADDRESS_DEAD)
 

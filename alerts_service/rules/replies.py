@@ -51,6 +51,16 @@ CLOSING = 421
 _DEAD = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 
 
+# How relays name what they queued: Postfix and those that imitate it, Exim, Amazon.
+_RELAY_ID = re.compile(r"(?:\bqueued as |\bid=|\bOk )<?([A-Za-z0-9._@-]{1,200})>?", re.IGNORECASE)
+
+
+def relay_id(said: str) -> str | None:
+    """Return the relay's own name for what it took, where its reply tells."""
+    found = _RELAY_ID.search(said)
+    return found[1] if found else None
+
+
 def meaning(reply: Reply) -> Meaning:
     """Read one reply."""
     if reply.code in _OK:

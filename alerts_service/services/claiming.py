@@ -19,7 +19,7 @@ from alerts_service.models import Delivery, DeliveryState, Lane
 from alerts_service.rules.pacing import Waiting
 from alerts_service.services import queueing, rates
 from alerts_service.services.fencing import Fence
-from alerts_service.services.queueing import Source
+from alerts_service.services.queueing import OWN, Source
 
 NOT_ALLOWED = "not allowed here"
 _Rows = list[Row[Any]]
@@ -28,6 +28,7 @@ _Rows = list[Row[Any]]
 class Claimed(NamedTuple):
     """A delivery in the hands of one worker until its lease ends."""
 
+    # As queueing.head selects them.
     id: int
     claim_number: int
     kind: str
@@ -81,7 +82,7 @@ def claim(
             found.unsettled += [row.id for row in seen if not row.settled]
             free = _allowed(session, [row for row in seen if row.settled], found, settings)
             free = _paced(session, source, free, found, settings, clock)
-            found.deliveries += [_claimed(source, row) for row in free]
+            found.deliveries += [Claimed._make((*row[:OWN], source.frequency, source.slot_at)) for row in free]
             limit -= len(seen)
             if limit <= 0:
                 break
@@ -105,6 +106,8 @@ def _allowed(session: Session, settled: _Rows, found: Claim, settings: Settings)
 
 def _paced(session: Session, source: Source, due: _Rows, found: Claim, settings: Settings, clock: datetime) -> _Rows:
     """Return those that rate limits let go now; put the others off."""
+    if not due or not rates.are_limited(session, settings):
+        return due
     asking = [
         # Seeds wait for nobody, as the rest waits for them.
         Waiting(
@@ -115,8 +118,6 @@ def _paced(session: Session, source: Source, due: _Rows, found: Claim, settings:
         )
         for row in due
     ]
-    if not asking:
-        return due
     admitted = rates.admit(session, asking, settings=settings, clock=clock)
     if not admitted.later:
         return due
@@ -134,20 +135,3 @@ FROM {rows("taken", id="bigint", address="text")} WHERE deliveries.id = taken.id
     )
     taken = json.dumps([{"id": row.id, "address": row.address} for row in found])
     session.execute(statement, {"taken": taken, "worker": worker, "lease_until": as_stored(lease_until)})
-
-
-def _claimed(source: Source, row: Row[Any]) -> Claimed:
-    return Claimed(
-        row.id,
-        row.claim_number + 1,
-        row.kind,
-        row.address,
-        row.subscriber_id,
-        source.edition_id,
-        row.digest_id,
-        row.details,
-        row.attempts,
-        row.give_up_at,
-        source.frequency,
-        source.slot_at,
-    )

@@ -5,15 +5,16 @@ lease writes nothing.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from alerts_service.db import as_stored, db, reading, rows, transaction
+from alerts_service.db import as_stored, db, reading, rows, storing, transaction
 from alerts_service.models import IS_PENDING, IS_SENDING, Delivery, DeliveryState
+from alerts_service.rules.replies import relay_id
 
 _D = Delivery.__table__.c
 
@@ -37,7 +38,6 @@ class Outcome(NamedTuple):
     state: DeliveryState
     reply: str | None = None
     reason: str | None = None
-    relay_id: str | None = None
     attempts: int = 0
     due_at: datetime | None = None
     give_up_at: datetime | None = None
@@ -76,7 +76,8 @@ def record(worker: str, outcomes: Sequence[Outcome], *, clock: datetime) -> int:
     """Write what became of claimed deliveries; return how many were still this worker's."""
     if not outcomes:
         return 0
-    sent = [_sent(outcome, clock) for outcome in outcomes if outcome.state is DeliveryState.SENT]
+    stored = storing()
+    sent = [_sent(outcome, clock, stored) for outcome in outcomes if outcome.state is DeliveryState.SENT]
     others = [_other(outcome) for outcome in outcomes if outcome.state is not DeliveryState.SENT]
     with transaction() as session:
         return _write(session, _SENT, sent, worker) + _write(session, _OTHERS, others, worker)
@@ -126,13 +127,13 @@ def _take_back(which: ColumnElement[bool]) -> int:
         return int(session.execute(update(Delivery).where(stale).values(**values)).rowcount)  # type: ignore[attr-defined]
 
 
-def _sent(outcome: Outcome, clock: datetime) -> dict[str, object]:
+def _sent(outcome: Outcome, clock: datetime, stored: Callable[[datetime], str]) -> dict[str, object]:
     return {
         "id": outcome.delivery.id,
         "number": outcome.delivery.claim_number,
         "reply": outcome.reply,
-        "relay_id": outcome.relay_id,
-        "sent_at": as_stored(outcome.sent_at or clock),
+        "relay_id": relay_id(outcome.reply) if outcome.reply else None,
+        "sent_at": stored(outcome.sent_at or clock),
     }
 
 

@@ -43,14 +43,16 @@ def sources(session: Session, clock: datetime, *, transactional_only: bool = Fal
 def head(session: Session, source: Source, limit: int, now: datetime) -> list[Row[Any]]:
     """Return the first due deliveries of a part of the queue, locked where the database locks rows.
 
-    `settled` says that nothing has changed since they were made: the address is not suppressed, the person has
-    not narrowed what they follow, no update of the digest has lapsed; and nobody who has left is welcomed.
+    The first OWN columns are those of a Claimed, with the number of the claim to come; then follow `lane`,
+    `paced` (it has waited for its turn before) and `settled`, which says that nothing has changed since they were made:
+    the address is not suppressed, the person has not narrowed what they follow, no update of the digest has lapsed;
+    and nobody who has left is welcomed.
     """
     parameters: dict[str, object] = {"due": source.due, "most": limit}
     if source.edition_id is None:
-        return list(session.execute(_letters(is_postgresql()), parameters))
+        return list(session.connection().execute(_letters(is_postgresql()), parameters).all())
     parameters |= {"edition": source.edition_id, "now": now}
-    return list(session.execute(_digests(is_postgresql()), parameters))
+    return list(session.connection().execute(_digests(is_postgresql()), parameters).all())
 
 
 def anything_due(clock: datetime) -> bool:
@@ -73,8 +75,26 @@ _DUE = (IS_PENDING, _D.due_at <= bindparam("due", type_=UTCDateTime()))
 _OF_EDITION = _D.edition_id == bindparam("edition")
 _LETTER_DUE = select(_D.id).where(_D.edition_id.is_(None), *_DUE).limit(1)
 _DIGEST_DUE = select(_D.id).where(_OF_EDITION, *_DUE).limit(1)
-_OWN = (_D.id, _D.claim_number, _D.kind, _D.subscriber_id, _D.digest_id, _D.attempts, _D.give_up_at, _D.lane)
-_PACED = _D.paced_at.is_not(None).label("paced")
+OWN = 10
+
+
+def _columns(
+    address: ColumnElement[Any], details: ColumnElement[Any], settled: ColumnElement[bool]
+) -> tuple[ColumnElement[Any], ...]:
+    own = (
+        _D.id,
+        _D.claim_number + 1,
+        _D.kind,
+        address,
+        _D.subscriber_id,
+        _D.edition_id,
+        _D.digest_id,
+        details,
+        _D.attempts,
+        _D.give_up_at,
+    )
+    assert len(own) == OWN
+    return (*own, _D.lane, _D.paced_at.is_not(None).label("paced"), settled.label("settled"))
 
 
 @cache
@@ -82,7 +102,7 @@ def _letters(locking: bool) -> Select[Any]:
     welcomed = aliased(Subscriber)
     left = select(welcomed.id).where(welcomed.address_hash == _D.address_hash, welcomed.ended_at.is_not(None))
     settled = and_(~_suppressed(_D.address_hash), or_(_D.kind != MailKind.WELCOME, ~left.exists()))
-    query = select(*_OWN, _PACED, _D.details, _D.address, settled.label("settled")).where(_D.edition_id.is_(None))
+    query = select(*_columns(_D.address, _D.details, settled)).where(_D.edition_id.is_(None))
     return _ordered(query, locking)
 
 
@@ -96,7 +116,7 @@ def _digests(locking: bool) -> Select[Any]:
         or_(Digest.recheck_at.is_(None), Digest.recheck_at > now),
     )
     query = (
-        select(*_OWN, _PACED, null().label("details"), address, settled.label("settled"))
+        select(*_columns(address, null().label("details"), settled))
         .select_from(Delivery)
         .outerjoin(Subscriber, Subscriber.id == _D.subscriber_id)
         .join(Digest, Digest.id == _D.digest_id)

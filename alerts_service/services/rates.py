@@ -42,6 +42,14 @@ class Admitted:
     later: dict[int, datetime] = field(default_factory=dict)
 
 
+def are_limited(session: Session, settings: Settings) -> bool:
+    """Say whether there is any limit at all, for any domain or the relay: where none is, nobody need ask."""
+    return bool(settings.smtp_rate) or session.connection().execute(_ANY).first() is not None
+
+
+_ANY = select(_R.name).limit(1)
+
+
 def admit(session: Session, waiting: Sequence[Waiting], *, settings: Settings, clock: datetime) -> Admitted:
     """Say which of a batch of due deliveries may go now. Turns taken stand when the caller commits."""
     found = _locked(session, {one.domain for one in waiting}, settings)

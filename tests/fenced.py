@@ -105,6 +105,7 @@ class Sender:
             slot_at=delivery.slot_at,
             domain="care.example.org",
             settings=self.settings,
+            seed=delivery.subscriber_id is None,
         )
 
     def _contents(self, taken: list[Taken]) -> dict[int | None, list[object]]:

@@ -135,7 +135,8 @@ class Rebuilding:
     def _is_among(self, row: Any, group: _Group, given: dict[str, int]) -> bool:
         """Say whether a Message-ID of theirs is among those given: a number alone may be somebody else's by now."""
         return any(
-            self._short(0, MailKind.DIGEST, address, group.frequency, group.slot_at) in given
+            self._short(0, MailKind.DIGEST, address, group.frequency, group.slot_at, seed=row.subscriber_id is None)
+            in given
             for address in {row.address, row.present} - {None}
         )
 
@@ -193,6 +194,24 @@ class Rebuilding:
         amending.mark_sent(self._session, ids, at)
         self.rebuilt.marked += len(ids)
 
-    def _short(self, number: int, kind: str, address: str, frequency: str | None, slot_at: datetime | None) -> str:
-        about = {"delivery_id": number, "kind": kind, "address": address, "frequency": frequency, "slot_at": slot_at}
-        return noting.short(mailing.message_id(**about, domain="", settings=self._settings))  # type: ignore[arg-type]
+    def _short(
+        self,
+        number: int,
+        kind: str,
+        address: str,
+        frequency: str | None,
+        slot_at: datetime | None,
+        *,
+        seed: bool = False,
+    ) -> str:
+        message_id = mailing.message_id(
+            delivery_id=number,
+            kind=kind,
+            address=address,
+            frequency=frequency,
+            slot_at=slot_at,
+            domain="",
+            settings=self._settings,
+            seed=seed,
+        )
+        return noting.short(message_id)

@@ -20,13 +20,17 @@ _LIFTED_BY_CONFIRMATION = (BOUNCE, COMPLAINT)
 
 
 def suppress(address: str, reason: str, detail: str, *, settings: Settings, now: datetime) -> None:
-    """Stop all mail to an address. Repeating it changes nothing."""
+    """Stop all mail to an address. Repeating it changes nothing; a complaint takes the place of a lesser reason."""
     found = addresses.parse(address)
     address_hash = people.hash_of(found.key, settings)
     with transaction() as session:
         people.take_turn(session, address_hash)
-        if standing(session, address_hash) is not None:
+        before = standing(session, address_hash)
+        if before is not None and (reason != COMPLAINT or before.reason == COMPLAINT):
             return
+        if before is not None:
+            before.lifted_at, before.lifted_reason = now, "a complaint followed"
+            session.flush()
         session.add(Suppression(address_hash=address_hash, reason=reason, detail=detail[:500], suppressed_at=now))
     noting.suppressed(address_hash, reason, settings=settings, now=now)
 

@@ -67,6 +67,18 @@ def test_a_complaint_is_lifted_by_nobody_but_the_person(scene: Scene) -> None:
         lift(scene)
 
 
+def test_a_complaint_takes_the_place_of_a_bounce_and_nothing_takes_its_place(scene: Scene) -> None:
+    scene.suppress(ANN, suppressing.BOUNCE)
+    scene.suppress(ANN, suppressing.COMPLAINT)
+    with pytest.raises(WrongState):
+        lift(scene)
+    before = rows()
+    for reason in (suppressing.OPERATOR, suppressing.BOUNCE, suppressing.COMPLAINT):
+        scene.suppress(ANN, reason)
+    assert rows() == before
+    assert [found["reason"] for found in suppressing.listing()] == ["complaint"]
+
+
 def test_what_is_no_address_is_refused(scene: Scene) -> None:
     for act in (scene.suppress, lambda address: lift(scene, address)):
         with pytest.raises(AddressRefused):

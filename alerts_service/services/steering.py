@@ -17,7 +17,7 @@ from alerts_service.models import (
     Subscription,
     Suppression,
 )
-from alerts_service.services import editions, tallying
+from alerts_service.services import editions, rates, tallying
 
 CANCELLED = "edition cancelled"
 # Short turns: sign-ups and senders wait for each.
@@ -32,7 +32,10 @@ def cancel(edition_id: int, *, reason: str, now: datetime, batch: int = BATCH_DE
     """
     if not _stop(edition_id, reason, now):
         return None
-    return _cancel_all(edition_id, batch)
+    ended = _cancel_all(edition_id, batch)
+    # Its share of the rates is free for what waits behind it.
+    rates.look_again(clock=now)
+    return ended
 
 
 def finish_cancelling(batch: int = BATCH_DELIVERIES) -> int:

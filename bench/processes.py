@@ -20,17 +20,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(
-    command: Sequence[str], *, port: int, environment: Mapping[str, str] | None = None, log: Path | None = None
+def started(
+    command: Sequence[str], *, environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the end of the block, once it listens on its port."""
+    """Run a process until the end of the block."""
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(log.open("wb")) if log else subprocess.DEVNULL
         process = subprocess.Popen(
             command, cwd=ROOT, env=dict(environment) if environment else None, stdout=output, stderr=output
         )
         try:
-            _await_port(process, port, command)
             yield process
         finally:
             process.terminate()
@@ -39,6 +38,16 @@ def running(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], *, port: int, environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the end of the block, once it listens on its port."""
+    with started(command, environment=environment, log=log) as process:
+        _await_port(process, port, command)
+        yield process
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int, command: Sequence[str]) -> None:

@@ -16,9 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["send", "compile", "sign_up", "questions", "fill"])
+@pytest.mark.parametrize("name", ["send", "lanes", "compile", "sign_up", "questions", "fill"])
 def test_a_bench_runs_on_both_databases_and_writes_its_table(name: str, tmp_path: Path) -> None:
-    if name == "send" and not shutil.which("smtp-sink", path="/usr/sbin:/usr/lib/postfix:/usr/libexec/postfix"):
+    if name in {"send", "lanes"} and not shutil.which(
+        "smtp-sink", path="/usr/sbin:/usr/lib/postfix:/usr/libexec/postfix"
+    ):
         unavailable("smtp-sink is not there: apt-get install postfix")
     page = tmp_path / "performance.md"
     done = subprocess.run(

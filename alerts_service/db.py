@@ -15,7 +15,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,7 +23,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, Connection, DateTime, Engine, Integer, MetaData, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -103,10 +103,7 @@ def transaction(turn: bool = False) -> Iterator[Session]:
     A read transaction that stands open is ended first: its snapshot would be older than the write.
     """
     session: Session = db.session()
-    if session.info.get("writing"):
-        raise RuntimeError("one use case, one transaction: a service called another that writes")
-    if session.in_transaction():
-        session.rollback()
+    _end_reading(session)
     session.info["writing"] = True
     options: dict[str, Any] = {"writes": True}
     if turn and is_postgresql():
@@ -122,6 +119,34 @@ def transaction(turn: bool = False) -> Iterator[Session]:
         raise
     finally:
         session.info.pop("writing")
+
+
+def _end_reading(session: Session) -> None:
+    if session.info.get("writing"):
+        raise RuntimeError("one use case, one transaction: a service called another that writes")
+    if session.in_transaction():
+        session.rollback()
+
+
+@contextmanager
+def driving() -> Iterator[Any]:
+    """Run a writing transaction on the driver's own connection: for the use case that a crowd does at once.
+
+    It has `execute(statement, values)`, which gives a cursor. On PostgreSQL the statements go in a pipeline, which
+    waits only where an answer is read, and at the commit. Errors come as SQLAlchemy's.
+    """
+    _end_reading(db.session())
+    with db.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        errors = connection.dialect.loaded_dbapi.Error
+        try:
+            with raw.pipeline() if is_postgresql() else nullcontext():
+                yield raw
+                raw.commit()
+        except errors as error:
+            # What is left to be rolled back, SQLAlchemy does; it also drops a connection that is broken.
+            raise DBAPIError.instance(None, None, error, errors, dialect=connection.dialect) from error
 
 
 def taking_turns(use_case: Callable[P, R]) -> Callable[P, R]:

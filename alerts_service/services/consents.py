@@ -57,12 +57,14 @@ def append(
     """Add the next record to an address's chain, within the caller's transaction and its turn."""
     found = session.execute(_LAST, {"address_hash": address_hash, "version": version(origin)}).one()
     last = Last(found.number, found.hash, words_known=found.known is not None)
+    if origin.wording and not last.words_known:
+        # Somebody else may be the first to agree to them at this very moment.
+        session.execute(upsert(Wording).values(words(origin, now)).on_conflict_do_nothing())
     whose = {"address_hash": address_hash, "address": address}
-    session.connection().execute(_INSERT, link(session, last, **whose, kind=kind, facts=facts, origin=origin, now=now))
+    session.connection().execute(_INSERT, link(last, **whose, kind=kind, facts=facts, origin=origin, now=now))
 
 
 def link(
-    session: Session,
     last: Last,
     *,
     address_hash: str,
@@ -72,9 +74,7 @@ def link(
     origin: Origin,
     now: datetime,
 ) -> dict[str, Any]:
-    """Return the row that follows the last of a chain; keep its words, if they are new."""
-    if origin.wording and not last.words_known:
-        _keep_words(session, origin, now)
+    """Return the row that follows the last of a chain."""
     personal = {"address": address, "network": origin.network}
     salt = secrets.token_hex(16)
     digest = chains.personal_digest(salt, personal)
@@ -159,7 +159,6 @@ def _holds(record: Any, previous: str, number: int) -> bool:
     return (record.number, record.previous_hash, record.hash) == (number, previous, right)
 
 
-def _keep_words(session: Session, origin: Origin, now: datetime) -> None:
-    """Keep the very words, once. Somebody else may be the first to agree to them at this very moment."""
-    words = {"version": version(origin), "locale": origin.locale, "words": origin.wording, "first_used_at": now}
-    session.execute(upsert(Wording).values(words).on_conflict_do_nothing())
+def words(origin: Origin, now: datetime) -> dict[str, Any]:
+    """Return the row that keeps the very words, once."""
+    return {"version": version(origin), "locale": origin.locale, "words": origin.wording, "first_used_at": now}

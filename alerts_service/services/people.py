@@ -19,8 +19,12 @@ def hash_of(address_key: str, settings: Settings) -> str:
 def take_turn(session: Session, *hashes: str) -> None:
     """Let use cases about one address run one after the other (SQLite's writers do so anyway)."""
     if is_postgresql():
-        locks = ", ".join(["pg_advisory_xact_lock(hashtextextended(%s, 0))"] * len(hashes))
-        session.connection().exec_driver_sql(f"SELECT {locks}", hashes)
+        session.connection().exec_driver_sql(turn_of(len(hashes)), hashes)
+
+
+def turn_of(number: int) -> str:
+    """Return the statement by which PostgreSQL gives the turn of so many hashes; the driver's own spelling."""
+    return f"SELECT {', '.join(['pg_advisory_xact_lock(hashtextextended(%s, 0))'] * number)}"
 
 
 def find(session: Session, address: Address) -> Subscriber | None:

@@ -1,7 +1,7 @@
 """The rows of a sign-up: what stands before it, and what it writes. A crowd may ask at once, so each is one statement.
 
 (On SQLite, where a statement is a call and no journey, it writes by four: it cannot put several INSERTs into one.)
-The statements go to the driver as they are, with values as the database keeps them.
+The statements go to the driver as they are, with values as the database keeps them; see db.driving().
 """
 
 import json
@@ -12,10 +12,9 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from alerts_service.db import as_stored, is_postgresql, rows
 from alerts_service.models import AT_ONCE, DeliveryState, Lane
+from alerts_service.services import people
 from alerts_service.services.asking import ChosenTopic
 from alerts_service.services.consents import Last
 
@@ -32,23 +31,35 @@ class Standing:
     next_id: int
 
 
-def standing(session: Session, *, version: str | None, since: datetime, **keys: str) -> Standing:
-    """Read what stands before a sign-up, within its turn. `keys`: address_key, address_hash, mailbox_hash."""
+def standing(
+    driver: Any, *, address_key: str, address_hash: str, mailbox_hash: str, version: str | None, since: datetime
+) -> Standing:
+    """Take the turn of a sign-up and read what stands before it.
+
+    The cap counts over all spellings of a mailbox, so they take turns, too.
+    """
+    if is_postgresql():
+        driver.execute(people.turn_of(2), (address_hash, mailbox_hash))
+    keys = {"address_key": address_key, "address_hash": address_hash, "mailbox_hash": mailbox_hash}
     values = keys | {"version": version, "since": as_stored(since)}
-    found = session.connection().exec_driver_sql(_standing(is_postgresql()), values).all()
+    found = driver.execute(_standing(is_postgresql()), values).fetchall()
     mails, known, kept, next_id, number, last_hash = found[0][:6]
     topics = [ChosenTopic(topic_id, slug) for *_, topic_id, slug in found if topic_id is not None]
     return Standing(mails, bool(known), Last(number, last_hash, words_known=kept is not None), topics, next_id)
 
 
-def write(session: Session, values: Mapping[str, Any], topics: Sequence[ChosenTopic]) -> None:
+def keep_words(driver: Any, words: Mapping[str, Any]) -> None:
+    """Keep words agreed to; somebody else may be the first at this very moment."""
+    driver.execute(_for_driver(_WORDS, is_postgresql()), {name: _stored(value) for name, value in words.items()})
+
+
+def write(driver: Any, values: Mapping[str, Any], topics: Sequence[ChosenTopic]) -> None:
     """Write the request with its topics, its consent record and its mail. `values`: those named below."""
     fixed = {"lane": int(Lane.TRANSACTIONAL), "due_at": AT_ONCE, "state": str(DeliveryState.PENDING)}
     chosen = [{"topic_id": topic.id} for topic in topics]
     stored = {name: _stored(value) for name, value in {**values, **fixed, "topics": chosen}.items()}
-    connection = session.connection()
     for statement in _writing(is_postgresql()):
-        connection.exec_driver_sql(statement, stored)
+        driver.execute(statement, stored)
 
 
 def _stored(value: Any) -> Any:
@@ -78,6 +89,9 @@ LEFT JOIN topics t ON t.retired_at IS NULL ORDER BY t.position""",  # noqa: S608
     )
 
 
+_WORDS = """
+INSERT INTO wordings (version, locale, words, first_used_at) VALUES (:version, :locale, :words, :first_used_at)
+ON CONFLICT DO NOTHING"""
 _INSERTS = (
     """
 INSERT INTO sign_ups (id, address, address_hash, mailbox_hash, frequency, locale, source, requested_at, expires_at)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
-from alerts_service.db import db, reading, transaction
+from alerts_service.db import db, driving, reading, transaction
 from alerts_service.errors import LinkAltered, LinkExpired, Refused
 from alerts_service.models import MailKind, SignUp, Subscriber, Topic
 from alerts_service.rules import addresses, tokens
@@ -64,17 +64,17 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
         "mailbox_hash": people.hash_of(address.mailbox_key, settings),
     }
     origin = Origin(asked.page, asked.wording, asked.locale, asked.network)
-    with transaction() as session:
-        # The cap counts over all spellings of a mailbox, so they take turns, too.
-        people.take_turn(session, keys["address_hash"], keys["mailbox_hash"])
+    with driving() as driver:
         since = now - timedelta(days=1)
-        before = requests.standing(session, **keys, version=consents.version(origin), since=since)
+        before = requests.standing(driver, **keys, version=consents.version(origin), since=since)
         topics, frequency = _choose(asked, before.topics, address)
         if before.mails >= MAILS_A_DAY:
             return
+        if asked.wording and not before.last.words_known:
+            requests.keep_words(driver, consents.words(origin, now))
         whose = {"address": address.address, "address_hash": keys["address_hash"]}
         facts = _facts([topic.slug for topic in topics], frequency, asked.source)
-        consent = consents.link(session, before.last, **whose, kind="asked", facts=facts, origin=origin, now=now)
+        consent = consents.link(before.last, **whose, kind="asked", facts=facts, origin=origin, now=now)
         sign_up = {
             "sign_up": before.next_id,
             "address": address.address,
@@ -86,7 +86,7 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
             "mail": MailKind.ALREADY_SUBSCRIBED if before.known else MailKind.CONFIRMATION,
             "details": {"sign_up": before.next_id, "locale": asked.locale},
         }
-        requests.write(session, consent | sign_up, topics)
+        requests.write(driver, consent | sign_up, topics)
 
 
 def look(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:

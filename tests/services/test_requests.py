@@ -1,0 +1,62 @@
+"""Signing up on the driver's own connection: what fails leaves nothing behind, in the database or in the pool."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts_service.db import db, driving, is_postgresql, transaction
+from alerts_service.errors import Invalid
+from alerts_service.models import SignUp
+from tests.scene import Scene, no_room_for_deliveries, rows
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+
+
+def test_what_the_database_refuses_comes_as_an_error_of_the_database_and_the_next_sign_up_works(scene: Scene) -> None:
+    before = rows()
+    with no_room_for_deliveries():
+        for _ in range(3):
+            with pytest.raises(SQLAlchemyError):
+                scene.ask(ANN)
+    assert rows() == before
+    scene.ask(ANN)
+    assert scene.sign_up_id(ANN)
+
+
+def test_a_form_that_is_refused_within_the_turn_leaves_the_turn_free(scene: Scene) -> None:
+    before = rows()
+    with pytest.raises(Invalid):
+        scene.ask(ANN, "no-such-topic")
+    assert rows() == before
+    scene.ask(ANN)
+    scene.ask(BOB)
+    assert db.session.query(SignUp).count() == 2
+
+
+def at_most_three_times(call: Callable[[], None]) -> None:
+    """Make a call again until it raises."""
+    for _ in range(3):
+        call()
+
+
+def test_a_connection_that_has_broken_is_dropped(scene: Scene) -> None:
+    if not is_postgresql():
+        pytest.skip("SQLite's connections do not break")
+    scene.ask(ANN)
+    db.session.rollback()
+    with db.engine.connect() as own:
+        with driving() as driver:
+            number = driver.execute("SELECT pg_backend_pid()").fetchone()[0]
+        own.execute(text("SELECT pg_terminate_backend(:number)"), {"number": number})
+    # Whichever of the pool's connections it is, it is met within three.
+    with pytest.raises(SQLAlchemyError):
+        at_most_three_times(lambda: scene.ask(BOB))
+    scene.ask(BOB)
+    assert scene.sign_up_id(BOB)
+
+
+def test_a_use_case_on_the_drivers_connection_is_not_called_within_another(scene: Scene) -> None:
+    with transaction(), pytest.raises(RuntimeError, match="one use case"):
+        scene.ask(ANN)

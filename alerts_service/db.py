@@ -1,8 +1,8 @@
 """The database: the base of all models, the column types, and the only place that commits.
 
-`transaction()` is the one way to write. `turn=True` also takes the turnstile, the row under which releases
-are numbered and compiles take turns (see docs/architecture.md, matching); it is the first statement, so
-that on PostgreSQL no snapshot is older than the lock.
+`transaction()` is the one way to write (`driving()` its like for the one use case that a crowd does at once).
+`turn=True` also takes the turnstile, the row under which releases are numbered and compiles take turns (see
+docs/architecture.md, matching); it is the first statement, so that on PostgreSQL no snapshot is older than the lock.
 
 SQLite: WAL, foreign keys, a writing transaction begins IMMEDIATE, and its writers take turns by a file lock,
 as SQLite's own way of waiting is to sleep and try again. PostgreSQL: READ COMMITTED, and REPEATABLE READ for a

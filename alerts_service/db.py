@@ -135,18 +135,27 @@ def driving() -> Iterator[Any]:
     It has `execute(statement, values)`, which gives a cursor. On PostgreSQL the statements go in a pipeline, which
     waits only where an answer is read, and at the commit. Errors come as SQLAlchemy's.
     """
-    _end_reading(db.session())
-    with db.engine.connect().execution_options(writes=True) as connection, connection.begin():
-        raw = connection.connection.driver_connection
-        assert raw is not None
-        errors = connection.dialect.loaded_dbapi.Error
-        try:
-            with raw.pipeline() if is_postgresql() else nullcontext():
-                yield raw
-                raw.commit()
-        except errors as error:
-            # What is left to be rolled back, SQLAlchemy does; it also drops a connection that is broken.
-            raise DBAPIError.instance(None, None, error, errors, dialect=connection.dialect) from error
+    if db.session.registry.has():
+        _end_reading(db.session())
+    engine = db.engine
+    on_postgresql = engine.dialect.name == "postgresql"
+    pooled = engine.raw_connection()
+    raw: Any = pooled.driver_connection
+    errors = engine.dialect.loaded_dbapi.Error
+    try:
+        if not on_postgresql:
+            fcntl.flock(pooled.info[_TURN], fcntl.LOCK_EX)
+            raw.execute("BEGIN IMMEDIATE")
+        with raw.pipeline() if on_postgresql else nullcontext():
+            yield raw
+            raw.commit()
+    except errors as error:
+        if engine.dialect.is_disconnect(error, raw, None):
+            pooled.invalidate(error)
+            engine.dispose()  # the others of its time are broken, too
+        raise DBAPIError.instance(None, None, error, errors, dialect=engine.dialect) from error
+    finally:
+        pooled.close()  # gives it back to the pool, which rolls back what was not committed
 
 
 def taking_turns(use_case: Callable[P, R]) -> Callable[P, R]:

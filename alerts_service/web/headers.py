@@ -15,20 +15,25 @@ _PRIVATE = ("/confirm/", "/not-me/", "/preferences", "/unsubscribe/", "/subscrib
 def register(app: Flask, settings: Settings) -> None:
     """Put the headers on every answer."""
 
+    always = [
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Vary", "Accept-Language"),
+    ]
+    if settings.base_url.startswith("https://"):
+        always.append(("Strict-Transport-Security", f"max-age={A_YEAR}"))
+
     @app.after_request
     def add(response: Response) -> Response:
-        response.headers.setdefault("Content-Security-Policy", _CSP)
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers = response.headers
+        headers.extend(always)
+        headers.setdefault("Content-Security-Policy", _CSP)
         private = request.path.startswith(_PRIVATE)
         if private or settings.mode != "production":
-            response.headers["X-Robots-Tag"] = "noindex"
+            headers["X-Robots-Tag"] = "noindex"
         if private or response.status_code >= 400:  # noqa: PLR2004 - where errors begin
-            response.headers["Cache-Control"] = "no-store"
-        elif "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-cache"
-        response.vary.add("Accept-Language")
-        if settings.base_url.startswith("https://"):
-            response.headers["Strict-Transport-Security"] = f"max-age={A_YEAR}"
+            headers["Cache-Control"] = "no-store"
+        elif "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-cache"
         return response

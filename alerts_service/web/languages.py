@@ -1,6 +1,8 @@
 """The language of a page: asked for by `?lang=`, else the person's own, else what the browser prefers."""
 
-from flask import Flask, g, request
+from collections.abc import Sequence
+
+from flask import Flask, current_app, g, request
 from flask_babel import Babel, refresh
 from flask_babel import gettext as _gettext
 
@@ -11,25 +13,33 @@ from alerts_service.translations import FOLDER
 
 def register(app: Flask, settings: Settings) -> None:
     """Let pages speak the installation's languages."""
-
-    def selected() -> str:
-        asked = request.args.get("lang", "")
-        own = str(g.get("own_language", ""))
-        wanted = [language for language in (asked, own) if language in settings.languages]
-        return wanted[0] if wanted else request.accept_languages.best_match(settings.languages) or settings.languages[0]
-
     Babel(
         app,
         default_locale=settings.languages[0],
         default_translation_directories=str(FOLDER),
-        locale_selector=selected,
+        locale_selector=spoken,
     )
+
+
+def spoken() -> str:
+    """Return the language of the page being made. It is chosen once a request, as everything on the page asks."""
+    if "language" not in g:
+        g.language = _chosen(current_app.extensions["alerts"].languages)
+    return str(g.language)
 
 
 def speak(language: str) -> None:
     """Answer in the language of the person a link or a form belongs to, unless another was asked for."""
     g.own_language = language
-    refresh()
+    if g.pop("language", None) is not None:
+        refresh()
+
+
+def _chosen(languages: Sequence[str]) -> str:
+    for wanted in (request.args.get("lang") if request.query_string else None, g.get("own_language")):
+        if wanted in languages:
+            return str(wanted)
+    return request.accept_languages.best_match(languages) or languages[0]
 
 
 def sentence(error: AlertsError) -> str:

@@ -4,18 +4,18 @@ import hashlib
 import ipaddress
 import re
 from email.utils import parseaddr
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, current_app, render_template, request, url_for
-from flask_babel import get_locale
 
 from alerts_service.config import Settings
 from alerts_service.mail import links
 from alerts_service.mail.moments import event_times, moment
 from alerts_service.rules.markup import to_html
+from alerts_service.web.languages import spoken
 
 _NETWORK_BITS = {4: 24, 6: 48}
 # What Werkzeug leaves of a form's bytes that are no UTF-8: they look like a part of the address.
@@ -29,8 +29,8 @@ def register(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters.update(
         markdown=to_html,
         host=links.host,
-        moment=lambda at: moment(at, settings.timezone, language()),
-        event_times=lambda item: event_times(item.starts_at, item.ends_at, settings.timezone, language()),
+        moment=lambda at: moment(at, settings.timezone, spoken()),
+        event_times=lambda item: event_times(item.starts_at, item.ends_at, settings.timezone, spoken()),
     )
 
     @app.context_processor
@@ -39,7 +39,7 @@ def register(app: Flask, settings: Settings) -> None:
             "settings": settings,
             "contact": links.contact(settings),
             "sender": parseaddr(settings.service_from)[1],
-            "language": language(),
+            "language": spoken(),
             "language_names": _LANGUAGE_NAMES,
             "in_language": _in_language,
             "stylesheet": _stylesheet(app),
@@ -53,14 +53,9 @@ def settings() -> Settings:
     return found
 
 
-def language() -> str:
-    """Return the language of the page being made."""
-    return str(get_locale())
-
-
 def consent_wording() -> str:
     """Return the sentence a person agrees to, as the page shows it."""
-    return _consent_wording(settings().name, language())
+    return _consent_wording(settings().name, spoken())
 
 
 @cache
@@ -76,11 +71,26 @@ def email_given() -> str:
 
 def network() -> str:
     """Return the network a request came from, not the host: /24 of IPv4, /48 of IPv6."""
+    return _network_of(request.remote_addr or "")
+
+
+@lru_cache(maxsize=1024)
+def _network_of(host: str) -> str:
     try:
-        address = ipaddress.ip_address(request.remote_addr or "")
+        address = ipaddress.ip_address(host)
     except ValueError:
         return ""
     return str(ipaddress.ip_network(f"{address}/{_NETWORK_BITS[address.version]}", strict=False))
+
+
+def address(endpoint: str, lang: str | None = None) -> str:
+    """Return the address of a page that has no other parameters."""
+    return _address(request.script_root, endpoint, lang)
+
+
+@lru_cache(maxsize=64)
+def _address(_root: str, endpoint: str, lang: str | None) -> str:
+    return url_for(endpoint, lang=lang)
 
 
 def _in_language(code: str) -> str:

@@ -8,7 +8,7 @@ from alerts_service.errors import Invalid, Refused
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import catalogue, preferences
 from alerts_service.web import pages
-from alerts_service.web.languages import sentence, speak
+from alerts_service.web.languages import sentence, speak, spoken
 from alerts_service.web.signing_up import by_field
 
 blueprint = Blueprint("preferences", __name__)
@@ -28,7 +28,7 @@ def send_link() -> ResponseReturnValue:
     email = pages.email_given()
     speak(request.form.get("lang", ""))
     try:
-        preferences.ask_link(email, locale=pages.language(), settings=pages.settings(), now=utcnow())
+        preferences.ask_link(email, locale=spoken(), settings=pages.settings(), now=utcnow())
     except Refused as error:
         page = render_template("pages/preferences_ask.html", email=email, error=sentence(error), asked=False)
         return page, error.status
@@ -77,7 +77,7 @@ def _form(token: str, errors: list[Refused]) -> str:
         frequency=request.form.get("frequency", "" if mixed else seen.frequency),
         locale=request.form.get("language", seen.locale),
         mixed=mixed,
-        categories=catalogue.choices(pages.language()),
+        categories=catalogue.choices(spoken()),
         frequencies=list(Frequency),
         errors=by_field(errors),
     )

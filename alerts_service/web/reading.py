@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from alerts_service.mail.items import arrange
 from alerts_service.services import reading
 from alerts_service.web import pages
-from alerts_service.web.languages import speak
+from alerts_service.web.languages import speak, spoken
 
 blueprint = Blueprint("reading", __name__)
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("reading", __name__)
 @blueprint.get("/updates/<int:update_id>")
 def update(update_id: int) -> ResponseReturnValue:
     """One released update; a withdrawn one says so."""
-    return render_template("pages/update.html", item=reading.update(update_id, pages.language(), pages.settings()))
+    return render_template("pages/update.html", item=reading.update(update_id, spoken(), pages.settings()))
 
 
 @blueprint.get("/digests/<token>")

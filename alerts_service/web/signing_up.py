@@ -11,7 +11,7 @@ from alerts_service.rules.slots import Frequency
 from alerts_service.services import catalogue, subscribing
 from alerts_service.services.subscribing import Asked
 from alerts_service.web import pages
-from alerts_service.web.languages import sentence, speak
+from alerts_service.web.languages import sentence, speak, spoken
 
 blueprint = Blueprint("signing_up", __name__)
 
@@ -56,9 +56,9 @@ def subscribe() -> ResponseReturnValue:
         address=pages.email_given(),
         topics=tuple(dict.fromkeys(given.getlist("topics"))),
         frequency=given.get("frequency", ""),
-        locale=pages.language(),
+        locale=spoken(),
         source=given.get("source", ""),
-        page=url_for(".form"),
+        page=pages.address("signing_up.form"),
         wording=pages.consent_wording(),
         network=pages.network(),
     )
@@ -68,7 +68,7 @@ def subscribe() -> ResponseReturnValue:
         errors = by_field(invalid.errors)
         shown = Form(asked.address, frozenset(asked.topics), asked.frequency, _kept(asked.source), errors)
         return _form(shown), invalid.status
-    return redirect(url_for(".check_your_inbox", lang=asked.locale), 303)
+    return redirect(pages.address("signing_up.check_your_inbox", asked.locale), 303)
 
 
 @blueprint.get("/check-your-inbox")
@@ -81,7 +81,7 @@ def _form(shown: Form) -> str:
     return render_template(
         "pages/sign_up.html",
         form=shown,
-        categories=catalogue.choices(pages.language()),
+        categories=catalogue.choices(spoken()),
         frequencies=list(Frequency),
         wording=pages.consent_wording(),
     )

@@ -6,10 +6,16 @@ the domain in ASCII (A-labels), the local part as given. Comparison is by the ca
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from alerts_service.errors import AddressMissing, AddressRefused
+
+# Local parts that are taken as they are, and change nothing about what may follow the @.
+_PLAIN = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*")
+# Characters of an address, few enough to be within all limits but those of its domain.
+_PLAIN_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,36 @@ def parse(text: str) -> Address:
     if "\ufffd" in text:  # what a decoder leaves of bytes that are no text
         raise AddressRefused(reason="It holds characters that cannot be read.")
     try:
-        found = validate_email(text.strip(" "), check_deliverability=False, allow_smtputf8=True)
+        address = _plain(text.strip(" ")) or _any(text.strip(" "))
     except EmailNotValidError as error:
         raise AddressRefused(reason=_sentence(str(error))) from None
-    address = found.ascii_email or f"{found.local_part}@{found.ascii_domain}"
     return Address(address, address.casefold())
+
+
+def _plain(text: str) -> str | None:
+    """Return what `_any` would of the most usual addresses, of whose domain it has been asked before."""
+    local, _, domain = text.rpartition("@")
+    if len(text) > _PLAIN_LENGTH or not text.isascii() or not _PLAIN.fullmatch(local):
+        return None
+    ascii_domain = _ascii_domain(domain)
+    return f"{local}@{ascii_domain}" if ascii_domain else None
+
+
+@lru_cache(maxsize=4096)
+def _ascii_domain(domain: str) -> str | None:
+    try:
+        return _validated(f"a@{domain}").ascii_domain
+    except EmailNotValidError:
+        return None
+
+
+def _any(text: str) -> str:
+    found = _validated(text)
+    return found.ascii_email or f"{found.local_part}@{found.ascii_domain}"
+
+
+def _validated(text: str) -> ValidatedEmail:
+    return validate_email(text, check_deliverability=False, allow_smtputf8=True)
 
 
 def mask(address: str) -> str:

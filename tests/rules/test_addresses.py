@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,3 +94,37 @@ def test_any_text_is_refused_or_an_address_that_reads_back_the_same(text: str) -
 
 def test_a_masked_address_shows_its_first_letter_and_its_domain() -> None:
     assert addresses.mask("ann.lee@example.org") == "a…@example.org"
+
+
+LOCALS = st.from_regex(r"[a-zA-Z0-9._+\-]{1,6}", fullmatch=True) | st.sampled_from(
+    ["info", "INFO", "Sales", "a" * 64, "a" * 65, '"a b"', "jürgen", "a b", "<a", "ann <ann", ""]
+)
+DOMAINS = st.from_regex(r"[a-zA-Z0-9.\-]{1,9}\.[a-z]{2,3}", fullmatch=True) | st.sampled_from(
+    [
+        "example.org",
+        "Example.ORG",
+        "bücher.example",
+        "xn--bcher-kva.example",
+        "localhost",
+        "care.test",
+        "[127.0.0.1]",
+        "a.b>",
+        "example.org.",
+        "ab--cd.org",
+        f"{'b' * 63}.{'c' * 63}.{'d' * 60}.org",
+        f"{'ü' * 50}.{'c' * 63}.{'d' * 60}.org",
+        "",
+    ]
+)
+
+
+@given(LOCALS, DOMAINS)
+def test_every_address_is_read_as_email_validator_reads_it(local: str, domain: str) -> None:
+    text = f"{local}@{domain}"
+    try:
+        found = validate_email(text.strip(" "), check_deliverability=False, allow_smtputf8=True)
+    except EmailNotValidError as error:
+        with pytest.raises(AddressRefused, match=re.escape(str(error)[:20])):
+            addresses.parse(text)
+    else:
+        assert addresses.parse(text).address == (found.ascii_email or f"{found.local_part}@{found.ascii_domain}")

@@ -16,6 +16,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -128,12 +129,20 @@ def _end_reading(session: Session) -> None:
         session.rollback()
 
 
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """The driver's own connection, in a transaction. `execute(statement, values)` gives a cursor."""
+
+    execute: Callable[..., Any]
+    on_postgresql: bool
+
+
 @contextmanager
-def driving() -> Iterator[Any]:
+def driving() -> Iterator[Driver]:
     """Run a writing transaction on the driver's own connection: for the use case that a crowd does at once.
 
-    It has `execute(statement, values)`, which gives a cursor. On PostgreSQL the statements go in a pipeline, which
-    waits only where an answer is read, and at the commit. Errors come as SQLAlchemy's.
+    On PostgreSQL the statements go in a pipeline, which waits only where an answer is read, and at the commit.
+    Errors come as SQLAlchemy's.
     """
     if db.session.registry.has():
         _end_reading(db.session())
@@ -147,8 +156,8 @@ def driving() -> Iterator[Any]:
             fcntl.flock(pooled.info[_TURN], fcntl.LOCK_EX)
             raw.execute("BEGIN IMMEDIATE")
         with raw.pipeline() if on_postgresql else nullcontext():
-            yield raw
-            raw.commit()
+            yield Driver(raw.execute, on_postgresql)
+            raw.execute("COMMIT")
     except errors as error:
         if engine.dialect.is_disconnect(error, raw, None):
             pooled.invalidate(error)
@@ -207,10 +216,11 @@ def as_stored(moment: datetime) -> str:
 
 def storing() -> Callable[[datetime], str]:
     """Return `as_stored` of this database: for many moments."""
-    return datetime.isoformat if is_postgresql() else _as_sqlite_stores
+    return datetime.isoformat if is_postgresql() else as_text
 
 
-def _as_sqlite_stores(moment: datetime) -> str:
+def as_text(moment: datetime) -> str:
+    """Return a moment as SQLite keeps it."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return utc.isoformat(" ", "microseconds").removesuffix("+00:00")
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from alerts_service.db import as_stored, is_postgresql, rows
+from alerts_service.db import Driver, as_text, rows
 from alerts_service.models import AT_ONCE, DeliveryState, Lane
 from alerts_service.services import people
 from alerts_service.services.asking import ChosenTopic
@@ -22,7 +22,7 @@ from alerts_service.services.consents import Last
 @dataclass(frozen=True)
 class Standing:
     """What is known before a sign-up: the mails of the day to its mailbox, whether the address is a subscriber's,
-    the end of its consent chain, the open topics, and the number that the sign-up will have."""
+    the end of its consent chain, those of the topics wanted that are open, and the number of the sign-up to come."""
 
     mails: int
     known: bool
@@ -32,47 +32,66 @@ class Standing:
 
 
 def standing(
-    driver: Any, *, address_key: str, address_hash: str, mailbox_hash: str, version: str | None, since: datetime
+    driver: Driver,
+    *,
+    address_key: str,
+    address_hash: str,
+    mailbox_hash: str,
+    wanted: Sequence[str],
+    version: str | None,
+    since: datetime,
 ) -> Standing:
     """Take the turn of a sign-up and read what stands before it.
 
     The cap counts over all spellings of a mailbox, so they take turns, too.
     """
-    if is_postgresql():
+    if driver.on_postgresql:
         driver.execute(people.turn_of(2), (address_hash, mailbox_hash))
-    keys = {"address_key": address_key, "address_hash": address_hash, "mailbox_hash": mailbox_hash}
-    values = keys | {"version": version, "since": as_stored(since)}
-    found = driver.execute(_standing(is_postgresql()), values).fetchall()
+    values = {
+        "address_key": address_key,
+        "address_hash": address_hash,
+        "mailbox_hash": mailbox_hash,
+        # PostgreSQL's JSON refuses what no slug holds.
+        "wanted": json.dumps([slug for slug in wanted if slug.isprintable()]),
+        "version": version,
+        "since": since,
+    }
+    found = driver.execute(_standing(driver.on_postgresql), _stored(driver, values)).fetchall()
     mails, known, kept, next_id, number, last_hash = found[0][:6]
     topics = [ChosenTopic(topic_id, slug) for *_, topic_id, slug in found if topic_id is not None]
     return Standing(mails, bool(known), Last(number, last_hash, words_known=kept is not None), topics, next_id)
 
 
-def keep_words(driver: Any, words: Mapping[str, Any]) -> None:
+def keep_words(driver: Driver, words: Mapping[str, Any]) -> None:
     """Keep words agreed to; somebody else may be the first at this very moment."""
-    driver.execute(_for_driver(_WORDS, is_postgresql()), {name: _stored(value) for name, value in words.items()})
+    driver.execute(_for_driver(_WORDS, driver.on_postgresql), _stored(driver, words))
 
 
-def write(driver: Any, values: Mapping[str, Any], topics: Sequence[ChosenTopic]) -> None:
+def write(driver: Driver, values: Mapping[str, Any], topics: Sequence[ChosenTopic]) -> None:
     """Write the request with its topics, its consent record and its mail. `values`: those named below."""
     fixed = {"lane": int(Lane.TRANSACTIONAL), "due_at": AT_ONCE, "state": str(DeliveryState.PENDING)}
-    chosen = [{"topic_id": topic.id} for topic in topics]
-    stored = {name: _stored(value) for name, value in {**values, **fixed, "topics": chosen}.items()}
-    for statement in _writing(is_postgresql()):
+    stored = _stored(driver, {**values, **fixed, "topics": [{"topic_id": topic.id} for topic in topics]})
+    for statement in _writing(driver.on_postgresql):
         driver.execute(statement, stored)
 
 
-def _stored(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return as_stored(value)
-    return json.dumps(value) if isinstance(value, dict | list) else value
+def _stored(driver: Driver, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as the driver takes them."""
+    stored = dict(values)
+    for name, value in values.items():
+        if isinstance(value, dict | list):
+            stored[name] = json.dumps(value)
+        elif isinstance(value, datetime) and not driver.on_postgresql:
+            stored[name] = as_text(value)
+    return stored
 
 
 @cache
 def _standing(on_postgresql: bool) -> str:
-    next_id = "nextval(pg_get_serial_sequence('sign_ups', 'id'))"
+    next_id, wanted = "nextval('sign_ups_id_seq')", "SELECT json_array_elements_text(CAST(:wanted AS json))"
     if not on_postgresql:
         next_id = "(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'sign_ups')"
+        wanted = "SELECT value FROM json_each(:wanted)"
     return _for_driver(
         f"""
 WITH asked AS MATERIALIZED (
@@ -84,7 +103,7 @@ SELECT a.mails, a.known, a.version, a.next_id, c.number, c.hash, t.id, t.slug FR
 LEFT JOIN (
   SELECT number, hash FROM consents WHERE address_hash = :address_hash ORDER BY number DESC LIMIT 1
 ) AS c ON true
-LEFT JOIN topics t ON t.retired_at IS NULL ORDER BY t.position""",  # noqa: S608 - a text of our own
+LEFT JOIN topics t ON t.retired_at IS NULL AND t.slug IN ({wanted}) ORDER BY t.position""",  # noqa: S608 - a text of our own
         on_postgresql,
     )
 

@@ -66,7 +66,7 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
     origin = Origin(asked.page, asked.wording, asked.locale, asked.network)
     with driving() as driver:
         since = now - timedelta(days=1)
-        before = requests.standing(driver, **keys, version=consents.version(origin), since=since)
+        before = requests.standing(driver, **keys, wanted=asked.topics, version=consents.version(origin), since=since)
         topics, frequency = _choose(asked, before.topics, address)
         if before.mails >= MAILS_A_DAY:
             return

@@ -60,3 +60,22 @@ def test_a_connection_that_has_broken_is_dropped(scene: Scene) -> None:
 def test_a_use_case_on_the_drivers_connection_is_not_called_within_another(scene: Scene) -> None:
     with transaction(), pytest.raises(RuntimeError, match="one use case"):
         scene.ask(ANN)
+
+
+def set_topics(values: str) -> None:
+    """Change the topic `idd` as somebody else would, in a transaction of its own."""
+    with transaction() as session:
+        session.execute(text(f"UPDATE topics SET {values} WHERE id = (SELECT id FROM topics WHERE slug LIKE 'idd%')"))
+
+
+def test_a_topic_that_is_renamed_or_retired_is_so_for_the_very_next_sign_up(scene: Scene) -> None:
+    scene.ask(ANN, "idd")
+    set_topics("slug = 'idd-2'")
+    with pytest.raises(Invalid):
+        scene.ask(ANN, "idd")
+    scene.ask(ANN, "idd-2")
+    set_topics(f"retired_at = '{scene.now.isoformat()}'")
+    with pytest.raises(Invalid):
+        scene.ask(ANN, "idd-2")
+    set_topics("retired_at = NULL")
+    scene.ask(ANN, "idd-2")

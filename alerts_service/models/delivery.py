@@ -56,6 +56,7 @@ AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 _PENDING = text("state = 'pending'")
 _SENDING = text("state = 'sending'")
 _ADDRESSED = text("address_hash IS NOT NULL")
+_OF_A_DIGEST = text("digest_id IS NOT NULL")
 
 
 class Delivery(Base):
@@ -75,7 +76,13 @@ class Delivery(Base):
         CheckConstraint("digest_id IS NOT NULL OR address IS NOT NULL", name="somewhere_to_go"),
         Index("ix_deliveries_due", "edition_id", "due_at", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
         Index("ix_deliveries_leases", "lease_until", sqlite_where=_SENDING, postgresql_where=_SENDING),
-        Index("ix_deliveries_digest", "digest_id", "state"),
+        Index(
+            "ix_deliveries_digest",
+            "digest_id",
+            "state",
+            sqlite_where=_OF_A_DIGEST,
+            postgresql_where=_OF_A_DIGEST,
+        ),
         Index(
             "ix_deliveries_address",
             "address_hash",

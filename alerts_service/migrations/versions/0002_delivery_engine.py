@@ -9,10 +9,10 @@ branch_labels = None
 depends_on = None
 
 
-def _replace_index(columns: list[str]) -> None:
-    op.drop_index("ix_deliveries_due", table_name="deliveries")
-    pending = sa.text("state = 'pending'")
-    op.create_index("ix_deliveries_due", "deliveries", columns, sqlite_where=pending, postgresql_where=pending)
+def _replace_index(name: str, columns: list[str], where: str | None) -> None:
+    op.drop_index(name, table_name="deliveries")
+    condition = sa.text(where) if where else None
+    op.create_index(name, "deliveries", columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def upgrade() -> None:
@@ -58,7 +58,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['update_id'], ['updates.id'], name=op.f('fk_update_tallies_update_id')),
     sa.PrimaryKeyConstraint('update_id', 'edition_id', 'state', 'reason', name=op.f('pk_update_tallies'))
     )
-    _replace_index(["edition_id", "due_at", "id"])
+    _replace_index("ix_deliveries_due", ["edition_id", "due_at", "id"], "state = 'pending'")
+    _replace_index("ix_deliveries_digest", ["digest_id", "state"], "digest_id IS NOT NULL")
     op.add_column('deliveries', sa.Column('paced_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('editions', sa.Column('held_until', sa.DateTime(timezone=True), nullable=True))
     op.add_column('editions', sa.Column('cancelled_at', sa.DateTime(timezone=True), nullable=True))
@@ -76,7 +77,8 @@ def downgrade() -> None:
     op.drop_column('editions', 'cancelled_at')
     op.drop_column('editions', 'held_until')
     op.drop_column('deliveries', 'paced_at')
-    _replace_index(["lane", "due_at", "id"])
+    _replace_index("ix_deliveries_digest", ["digest_id", "state"], None)
+    _replace_index("ix_deliveries_due", ["lane", "due_at", "id"], "state = 'pending'")
     op.drop_table('update_tallies')
     op.drop_table('tallies')
     op.drop_table('rates')

@@ -1,14 +1,15 @@
 """Random lives against the reference model, on both databases.
 
-`pytest tests/matching` plays a few dozen; the slow test plays at least a thousand on SQLite. ALERTS_LIVES sets another
-number. A life that fails prints a `@reproduce_failure` line that plays it again.
+They are played in parts, each from a seed of its own, so that test workers share them: the fast suite plays the
+first part, the whole suite more than a thousand lives on SQLite. ALERTS_LIVES sets another number for each part,
+ALERTS_LIVES_SEED another first seed. A life that fails prints a `@reproduce_failure` line that plays it again.
 """
 
 import os
 import sqlite3
 
 import pytest
-from hypothesis import HealthCheck, Phase
+from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as chances
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import event
@@ -20,30 +21,26 @@ from tests.matching.world import World
 
 # Making a failing life shorter takes minutes: ask for it with ALERTS_SHORTEN=1, and the printed line.
 PHASES = [phase for phase in Phase if phase is not Phase.shrink or os.environ.get("ALERTS_SHORTEN")]
-FEW = {"sqlite": 50, "postgresql": 25}
-MANY = {"sqlite": 1200, "postgresql": 500}
+FIRST_SEED = int(os.environ.get("ALERTS_LIVES_SEED", "0"))
+PARTS = 20
+LIVES_A_PART = {"sqlite": 51, "postgresql": 12}
 
 
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))])
 @pytest.mark.usefixtures("core")
-def test_random_lives_give_everybody_what_they_are_owed_once(settings: Settings) -> None:
-    play(settings, FEW)
+def test_random_lives_give_everybody_what_they_are_owed_once(settings: Settings, part: int) -> None:
+    play(settings, FIRST_SEED + part)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-@pytest.mark.usefixtures("core")
-def test_a_thousand_random_lives_give_everybody_what_they_are_owed_once(settings: Settings) -> None:
-    play(settings, MANY)
-
-
-def play(installation: Settings, numbers: dict[str, int]) -> None:
-    """Play lives in one installation, one after the other."""
+def play(installation: Settings, first: int) -> None:
+    """Play the lives of a seed in one installation, one after the other."""
     kind = "sqlite" if installation.database_url.startswith("sqlite") else "postgresql"
-    lives = int(os.environ.get("ALERTS_LIVES", numbers[kind]))
+    lives = int(os.environ.get("ALERTS_LIVES", LIVES_A_PART[kind]))
     if kind == "sqlite":
         forget_the_disk()
     world = World(installation)
 
+    @seed(first)
     class Here(Lives):
         """Lives in this installation."""
 

@@ -1,6 +1,7 @@
 """Fixtures: settings, both databases, the slim app and the web app, a relay that keeps what it is given."""
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -22,6 +23,11 @@ from tests.relays import Relay
 # A Monday, 07:00 in New York.
 START = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 PERMANENT_KEY = "permanent-key-of-the-tests-0123456789"
+
+
+def pytest_configure() -> None:
+    """Let the temporary folders of tests lie where databases are quick."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", databases.scratch())
 
 
 def make_settings(folder: Path, database_url: str, **changes: object) -> Settings:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-_BENCHES = ("send", "lanes", "compile", "sign_up", "questions", "fill")
+_BENCHES = ("send", "scale", "lanes", "compile", "sign_up", "questions", "fill")
 
 
 def main() -> None:

@@ -98,9 +98,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url = str(request.getfixturevalue("postgresql_url"))
     if not hasattr(request.session, "postgresql_installed"):
         _install(make_settings(tmp_path, url))
+        databases.keep(url)
         request.session.postgresql_installed = True  # type: ignore[attr-defined]
-    databases.empty(url)
-    _install(make_settings(tmp_path, url))
+    databases.reset(url)
     return url
 
 

@@ -1,4 +1,4 @@
-"""Real databases for tests: a migrated SQLite file copied for each, and a PostgreSQL of our own emptied for each."""
+"""Real databases for tests: a migrated SQLite file copied for each, and a PostgreSQL of our own put back for each."""
 
 import contextlib
 import os
@@ -6,11 +6,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 REQUIRED = os.environ.get("CI") == "true"
 _ROOM = 4 * 2**30
@@ -48,17 +48,29 @@ def postgresql_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def empty(url: str) -> None:
-    """Delete every row of every table but the migrations' own. DELETE is quicker than TRUNCATE on small tables."""
+def keep(url: str) -> None:
+    """Keep what an installation holds when it is new, in a schema of its own."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE SCHEMA installed"))
+        for table in _tables(connection):
+            connection.execute(text(f'CREATE TABLE installed."{table}" AS TABLE public."{table}"'))
+    engine.dispose()
+
+
+def reset(url: str) -> None:
+    """Put every table back to what was kept. DELETE is quicker than TRUNCATE on small tables."""
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("SET session_replication_role = replica"))
-        tables = connection.scalars(
-            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
-        )
-        for table in tables.all():
-            connection.execute(text(f'DELETE FROM "{table}"'))
+        for table in _tables(connection):
+            connection.execute(text(f'DELETE FROM public."{table}"'))
+            connection.execute(text(f'INSERT INTO public."{table}" TABLE installed."{table}"'))
     engine.dispose()
+
+
+def _tables(connection: Connection) -> Sequence[str]:
+    return connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
 
 
 def free_port() -> int:

@@ -31,7 +31,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 BUSY_TIMEOUT_SECONDS = 30
 _TRIES = 8
-_SERIALIZATION_FAILURE = "40001"
+# Of PostgreSQL: what has to be done again from its start.
+_SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
 _TURN = "turn"
 
 P = ParamSpec("P")
@@ -168,7 +169,7 @@ def driving() -> Iterator[Driver]:
 
 
 def taking_turns(use_case: Callable[P, R]) -> Callable[P, R]:
-    """Do a use case again that PostgreSQL could not serialise with a change made meanwhile."""
+    """Do a use case again that PostgreSQL could not serialise with a change made meanwhile, or broke a deadlock by."""
 
     @functools.wraps(use_case)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -176,7 +177,7 @@ def taking_turns(use_case: Callable[P, R]) -> Callable[P, R]:
             try:
                 return use_case(*args, **kwargs)
             except OperationalError as error:
-                if getattr(error.orig, "sqlstate", None) != _SERIALIZATION_FAILURE:
+                if getattr(error.orig, "sqlstate", None) not in {_SERIALIZATION_FAILURE, _DEADLOCK}:
                     raise
         return use_case(*args, **kwargs)
 

@@ -7,10 +7,10 @@ batch that a crash undid is done again from `compiled_to`.
 
 from datetime import datetime
 
-from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from alerts_service.db import taking_turns, transaction
+from alerts_service.db import is_postgresql, taking_turns, transaction
 from alerts_service.models import (
     CatchUp,
     CoveredFrequency,
@@ -100,18 +100,17 @@ def _lowest_mark(session: Session, edition: Edition, to: int, now: datetime) -> 
 
 def _settle_marks(session: Session, edition: Edition, to: int, now: datetime) -> None:
     """Move the marks of those just served; keep those of the people who are away."""
-    mine = (
+    gone = select(Subscriber.id).where(candidates.away(now), Subscriber.id > edition.compiled_to, Subscriber.id <= to)
+    # A mark above `through_seq` is that of someone who confirmed after the edition was opened.
+    served = (
         CatchUp.frequency == edition.frequency,
         CatchUp.subscriber_id > edition.compiled_to,
         CatchUp.subscriber_id <= to,
+        CatchUp.from_seq < edition.through_seq,
+        CatchUp.subscriber_id.not_in(gone),
     )
-    gone = select(Subscriber.id).where(candidates.away(now), Subscriber.id > edition.compiled_to, Subscriber.id <= to)
-    # A mark above `through_seq` is that of someone who confirmed after the edition was opened.
-    session.execute(
-        update(CatchUp)
-        .where(*mine, CatchUp.from_seq < edition.through_seq, CatchUp.subscriber_id.not_in(gone))
-        .values(from_seq=edition.through_seq)
-    )
+    moved = update(CatchUp).where(*_free(*served)).values(from_seq=edition.through_seq)
+    session.execute(moved.execution_options(synchronize_session=False))
     session.execute(
         insert(CatchUp).from_select(
             ["subscription_id", "frequency", "subscriber_id", "from_seq"],
@@ -127,11 +126,22 @@ def _settle_marks(session: Session, edition: Edition, to: int, now: datetime) ->
     )
 
 
+def _free(*which: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    """Pass over those of some marks whose people are changing something at this moment.
+
+    They hold some of a person's marks and want the others: to wait for them would be a deadlock. A mark that is
+    passed over is too low, or needless, until the next edition.
+    """
+    if not is_postgresql():
+        return which
+    free = select(CatchUp.subscription_id).where(*which).with_for_update(skip_locked=True).correlate(None)
+    return (CatchUp.subscription_id.in_(free),)
+
+
 def _finish(session: Session, edition: Edition, now: datetime) -> None:
     """Close the edition: everybody without a mark of their own has now been served up to `through_seq`."""
-    session.execute(
-        delete(CatchUp).where(CatchUp.frequency == edition.frequency, CatchUp.from_seq == edition.through_seq)
-    )
+    served = (CatchUp.frequency == edition.frequency, CatchUp.from_seq == edition.through_seq)
+    session.execute(delete(CatchUp).where(*_free(*served)).execution_options(synchronize_session=False))
     covered = session.get_one(CoveredFrequency, edition.frequency, populate_existing=True)
     covered.covered_seq = edition.through_seq
     edition.compiled_at = now

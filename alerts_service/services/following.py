@@ -20,10 +20,14 @@ def release_count(session: Session) -> int:
     return session.scalars(select(Turnstile.release_seq)).one()
 
 
-def followed(session: Session, subscriber: Subscriber) -> dict[int, Subscription]:
-    """Return a person's open subscriptions by topic."""
+def followed(session: Session, subscriber: Subscriber, *, lock: bool = False) -> dict[int, Subscription]:
+    """Return a person's open subscriptions by topic.
+
+    Whoever changes them locks them first, in the order of their numbers, as everybody does who lowers marks.
+    """
     query = select(Subscription).where(Subscription.subscriber_id == subscriber.id, Subscription.ended_at.is_(None))
-    return {row.topic_id: row for row in session.scalars(query)}
+    query = query.order_by(Subscription.id)
+    return {row.topic_id: row for row in session.scalars(query.with_for_update() if lock else query)}
 
 
 def start(session: Session, subscriber: Subscriber, topic_id: int, frequency: str, now: datetime) -> None:

@@ -59,7 +59,7 @@ def leave(token: str, *, only_these: bool, page: str, network: str, settings: Se
 def end_all(session: Session, subscriber: Subscriber, origin: Origin, now: datetime) -> list[str]:
     """End every subscription of a person, as a step of a use case; return the topics left."""
     people.lock(session, subscriber)
-    return _end(session, subscriber, following.followed(session, subscriber).values(), origin, now)
+    return _end(session, subscriber, following.followed(session, subscriber, lock=True).values(), origin, now)
 
 
 def end_older(
@@ -68,7 +68,7 @@ def end_older(
     """End the subscriptions to some topics that began before a moment, as a step; return the topics left."""
     people.lock(session, subscriber)
     named = set(session.scalars(select(Topic.id).where(Topic.slug.in_(topics))))
-    rows = following.followed(session, subscriber).values()
+    rows = following.followed(session, subscriber, lock=True).values()
     return _end(
         session, subscriber, [row for row in rows if row.topic_id in named and row.started_at < than], origin, now
     )
@@ -76,7 +76,7 @@ def end_older(
 
 def _end_these(session: Session, subscriber: Subscriber, topics: set[int], origin: Origin, now: datetime) -> list[str]:
     people.lock(session, subscriber)
-    rows = following.followed(session, subscriber).values()
+    rows = following.followed(session, subscriber, lock=True).values()
     return _end(session, subscriber, [row for row in rows if row.topic_id in topics], origin, now)
 
 

@@ -146,7 +146,7 @@ def _apply(
     session: Session, subscriber: Subscriber, chosen: list[ChosenTopic], frequency: Frequency | None, now: datetime
 ) -> dict[str, list[str]]:
     """Make the open subscriptions those chosen; return what changed, by topic slug."""
-    rows = following.followed(session, subscriber)
+    rows = following.followed(session, subscriber, lock=True)
     slugs = {topic.id: topic.slug for topic in session.scalars(select(Topic))}
     usual = frequency or _usual(rows)
     changed: dict[str, list[str]] = {"added": [], "ended": [], "moved": []}

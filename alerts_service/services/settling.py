@@ -160,6 +160,7 @@ def _owe_again(session: Session, person: Subscriber, updates: Iterable[Update]) 
     rows = session.scalars(
         select(Subscription)
         .where(Subscription.subscriber_id == person.id, Subscription.ended_at.is_(None))
+        .order_by(Subscription.id)
         .with_for_update()
     )
     # A row without a mark stands where its frequency does, which may be lower than what was cancelled.

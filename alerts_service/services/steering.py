@@ -118,7 +118,7 @@ WHERE g.edition_id = :edition AND d.state = 'pending' LIMIT :batch"""
 _LOCKED = """
 SELECT count(*) FROM (
   SELECT s.id FROM subscriptions s JOIN cancelling c ON c.subscriber_id = s.subscriber_id
-  WHERE s.ended_at IS NULL FOR UPDATE OF s
+  WHERE s.ended_at IS NULL ORDER BY s.id FOR UPDATE OF s
 ) AS locked"""
 # A row without a mark stands where its frequency does, which may be lower than what is cancelled. SQLite takes
 # CROSS JOIN as an order, and would begin with all subscriptions otherwise.

@@ -197,7 +197,7 @@ def _facts(topics: list[str], frequency: str, source: str) -> dict[str, Any]:
 
 def _subscribe(session: Session, sign_up: SignUp, now: datetime) -> None:
     subscriber = _subscriber(session, sign_up, now)
-    followed = following.followed(session, subscriber)
+    followed = following.followed(session, subscriber, lock=True)
     added = [topic for topic in sign_up.topics if topic.id not in followed and topic.retired_at is None]
     for topic in added:
         following.start(session, subscriber, topic.id, Frequency(sign_up.frequency), now)

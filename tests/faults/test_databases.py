@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, event, text
+from sqlalchemy import event, text
 
 from alerts_service.db import db
 from alerts_service.services import installing, rates
@@ -85,7 +86,7 @@ def test_on_a_full_disk_a_sign_up_writes_nothing_and_can_be_made_again_when_ther
     client = app.test_client()
     form = {"topics": ["idd"], "frequency": "daily"}
     with app.app_context():
-        event.listen(db.engine, "begin", no_more_pages)
+        event.listen(db.engine, "checkout", no_more_pages)
     answers: list[int] = []
     while 503 not in answers:
         written = rows()
@@ -94,7 +95,7 @@ def test_on_a_full_disk_a_sign_up_writes_nothing_and_can_be_made_again_when_ther
     assert rows() == written
     assert set(answers) == {303, 503}
     with app.app_context():
-        event.remove(db.engine, "begin", no_more_pages)
+        event.remove(db.engine, "checkout", no_more_pages)
         db.engine.dispose()
     assert client.post("/subscribe", data=form | {"email": f"r{len(answers) - 1}@example.org"}).status_code == 303
     assert rows()["deliveries"] == written["deliveries"] + 1
@@ -161,9 +162,9 @@ def no_room_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def no_more_pages(connection: Connection) -> None:
+def no_more_pages(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
     """A database that may not grow: SQLite says the same as on a full disk."""
-    connection.exec_driver_sql("PRAGMA max_page_count=1")
+    connection.execute("PRAGMA max_page_count=1")
 
 
 def upgrade(*statements: str) -> None:

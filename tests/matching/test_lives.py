@@ -23,7 +23,7 @@ from tests.matching.world import World
 PHASES = [phase for phase in Phase if phase is not Phase.shrink or os.environ.get("ALERTS_SHORTEN")]
 FIRST_SEED = int(os.environ.get("ALERTS_LIVES_SEED", "0"))
 PARTS = 20
-LIVES_A_PART = {"sqlite": 51, "postgresql": 12}
+LIVES_A_PART = {"sqlite": 51, "postgresql": 5}
 
 
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))])

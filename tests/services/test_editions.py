@@ -4,12 +4,12 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from alerts_service.db import db
 from alerts_service.errors import NotFound
-from alerts_service.models import Edition, MailKind
+from alerts_service.models import CatchUp, Edition, MailKind
 from alerts_service.rules.slots import Frequency, parse
 from alerts_service.services import editions, publishing
 from tests.relays import Relay
@@ -227,3 +227,25 @@ def test_the_next_slots_are_those_that_have_no_edition_yet(scene: Scene) -> None
     assert editions.next_slots(**scene.at)[Frequency.DAILY] == datetime(2026, 12, 2, 14, tzinfo=UTC)
     scene.leave(ANN)
     assert set(editions.next_slots(**scene.at)) == {Frequency.MONTHLY}
+
+
+def test_a_compile_passes_over_the_mark_of_someone_who_is_changing_something_at_this_moment(scene: Scene) -> None:
+    if scene.settings.database_url.startswith("sqlite"):
+        pytest.skip("on SQLite the two take turns")
+    for address in (ANN, BOB):
+        scene.follow(address, frequency="daily")
+    scene.release("One for both")
+    with db.engine.connect() as changing:
+        own = "SELECT id FROM subscriptions WHERE subscriber_id = (SELECT id FROM subscribers WHERE address = :address)"
+        held = changing.execute(text(f"DELETE FROM catch_ups WHERE subscription_id IN ({own})"), {"address": ANN})
+        assert held.rowcount == 1
+        scene.tick_at(14, days=1)
+        changing.rollback()
+    assert {row.address or row.subscriber_id for row in scene.deliveries(MailKind.DIGEST)} == {1, 2}
+    marks = select(CatchUp.subscriber_id, CatchUp.from_seq)
+    assert [tuple(row) for row in db.session.execute(marks)] == [(1, 0)], "too low, which costs time only"
+    db.session.rollback()
+    scene.release("Another for both")
+    scene.tick_at(14, days=1)
+    assert [tuple(row) for row in db.session.execute(marks)] == []
+    assert len(scene.deliveries(MailKind.DIGEST)) == 4

@@ -14,7 +14,7 @@ test: .venv/.ready-to-test   ## everything: SQLite, PostgreSQL, SMTP, a browser
 fast: .venv/.ready-to-test   ## the suite without its slow tests
 	$(VENV)/pytest -n 2 -m "not slow and not browser and not torture"
 
-torture: .venv/.ready-to-test ## 50,000 messages and 100 kills, four times over: about two hours
+torture: .venv/.ready-to-test ## 50,000 messages and 100 kills, four times over: about half an hour on a quiet machine
 	$(VENV)/pytest -n 0 -s -m torture tests/faults
 
 check: .venv/.ready-to-test  ## format, lint, types, import contracts, templates, spelling

@@ -78,18 +78,21 @@ class Worker:
         """Work until told to stop, or until a drain is done."""
         with _seldom_collecting():
             try:
-                while not self._run.stop():
-                    try:
-                        if self._turn():
-                            break
-                    except DBAPIError as error:
-                        if self._run.drain or self._run.once:
-                            raise
-                        self._wait_for_the_database(error)
+                self._work()
                 self._end()
             finally:
                 self._connections.close("the worker ends")
         return self.counts
+
+    def _work(self) -> None:
+        while not self._run.stop():
+            try:
+                if self._turn():
+                    return
+            except DBAPIError as error:
+                if self._run.drain or self._run.once:
+                    raise
+                self._wait_for_the_database(error)
 
     def _turn(self) -> bool:
         """Do one turn of the loop; say whether a drain is done."""

@@ -67,6 +67,7 @@ class Claims:
     def next(self) -> Claimed | None:
         """Return the next delivery to begin."""
         if self.run.clock() >= self._lease_until:
+            self.messages.forget(self.waiting)
             self.waiting.clear()
         return self.waiting.popleft() if self.waiting else None
 

@@ -5,7 +5,7 @@ its first recipient's turn comes, and kept for the next ones. Deliveries are cla
 stencils are enough; memory does not grow with the number of recipients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import NamedTuple
@@ -78,8 +78,8 @@ class Messages:
         )
         return Message(delivery, self._sender(delivery), delivery.address, data)
 
-    def forget(self, deliveries: Sequence[Claimed]) -> None:
-        """Drop what was made ready for deliveries that are given back."""
+    def forget(self, deliveries: Iterable[Claimed]) -> None:
+        """Drop what was made ready for deliveries that are given back, or lost."""
         for delivery in deliveries:
             self._personal.pop(delivery.id, None)
 

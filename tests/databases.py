@@ -6,11 +6,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import create_engine, text
 
 REQUIRED = os.environ.get("CI") == "true"
 _ROOM = 4 * 2**30
@@ -50,27 +50,28 @@ def postgresql_server() -> Iterator[str]:
 
 def keep(url: str) -> None:
     """Keep what an installation holds when it is new, in a schema of its own."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("CREATE SCHEMA installed"))
-        for table in _tables(connection):
-            connection.execute(text(f'CREATE TABLE installed."{table}" AS TABLE public."{table}"'))
-    engine.dispose()
+    _over_all_tables(url, "CREATE SCHEMA installed", 'CREATE TABLE installed."{table}" AS TABLE public."{table}"')
 
 
 def reset(url: str) -> None:
     """Put every table back to what was kept. DELETE is quicker than TRUNCATE on small tables."""
+    put_back = ('DELETE FROM public."{table}"', 'INSERT INTO public."{table}" TABLE installed."{table}"')
+    _over_all_tables(url, "SET session_replication_role = replica", *put_back)
+
+
+def _over_all_tables(url: str, first: str, *statements: str) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("SET session_replication_role = replica"))
-        for table in _tables(connection):
-            connection.execute(text(f'DELETE FROM public."{table}"'))
-            connection.execute(text(f'INSERT INTO public."{table}" TABLE installed."{table}"'))
+        connection.execute(text(first))
+        for table in connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all():
+            for statement in statements:
+                connection.execute(text(statement.format(table=table)))
     engine.dispose()
 
 
-def _tables(connection: Connection) -> Sequence[str]:
-    return connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+# For a test that is about one of the two; or about neither, and is run once, on the quicker kind.
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 def free_port() -> int:

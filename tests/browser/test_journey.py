@@ -6,9 +6,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
+from tests.databases import ON_SQLITE
 from tests.relays import Relay
 from tests.scene import Scene
-from tests.web.asking import ANN, ON_SQLITE
+from tests.web.asking import ANN
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage, faults, overflow
-from tests.web.asking import ON_SQLITE
+from tests.databases import ON_SQLITE
 from tests.web.conftest import Town
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]

@@ -27,9 +27,6 @@ from tests.scene import Scene
 
 __all__ = ["environment"]
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
 
 class Scheduler:
     """`alerts scheduler` as a process group of its own. What it says is read all the time, so that it never waits."""

@@ -17,8 +17,9 @@ from sqlalchemy import event, text
 from alerts_service.db import db
 from alerts_service.services import installing, rates
 from scheduler import receipts
+from tests.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.faults.audit import audit
-from tests.faults.conftest import ON_POSTGRESQL, ON_SQLITE, Scheduler, Start, drained, wait_until
+from tests.faults.conftest import Scheduler, Start, drained, wait_until
 from tests.faults.sink import Sink
 from tests.scene import Scene, rows
 

@@ -11,8 +11,9 @@ from sqlalchemy import func, select
 from alerts_service.db import db
 from alerts_service.journal import TURN, Journal
 from alerts_service.models import Host
+from tests.databases import ON_POSTGRESQL
 from tests.faults.audit import audit
-from tests.faults.conftest import ON_POSTGRESQL, Start, drained, wait_until
+from tests.faults.conftest import Start, drained, wait_until
 from tests.faults.sink import Sink
 from tests.scene import Scene
 

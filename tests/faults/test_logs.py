@@ -4,7 +4,7 @@ import pytest
 import structlog
 from flask import Flask
 
-from tests.faults.conftest import ON_SQLITE
+from tests.databases import ON_SQLITE
 
 
 @ON_SQLITE

@@ -13,8 +13,9 @@ from sqlalchemy import select
 from alerts_service.db import db
 from alerts_service.models import Delivery
 from alerts_service.services import ledger
+from tests.databases import ON_SQLITE
 from tests.faults.audit import audit
-from tests.faults.conftest import ON_SQLITE, Start, counted, drained, runs, wait_until
+from tests.faults.conftest import Start, counted, drained, runs, wait_until
 from tests.faults.sink import Sink
 from tests.scene import Scene
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.services import editions, ledger, publishing
 from tests.conftest import START
-from tests.faults.conftest import ON_POSTGRESQL
+from tests.databases import ON_POSTGRESQL
 from tests.faults.sink import Sink
 from tests.scene import DAY, HOUR, MINUTE, Scene
 

@@ -12,6 +12,7 @@ from alerts_service.errors import NotFound
 from alerts_service.models import CatchUp, Edition, MailKind
 from alerts_service.rules.slots import Frequency, parse
 from alerts_service.services import editions, publishing
+from tests.databases import ON_POSTGRESQL
 from tests.relays import Relay
 from tests.scene import DAY, HOUR, MINUTE, Scene, at_once, no_room_for_deliveries, rows
 
@@ -229,9 +230,8 @@ def test_the_next_slots_are_those_that_have_no_edition_yet(scene: Scene) -> None
     assert set(editions.next_slots(**scene.at)) == {Frequency.MONTHLY}
 
 
+@ON_POSTGRESQL  # on SQLite the two take turns
 def test_a_compile_passes_over_the_mark_of_someone_who_is_changing_something_at_this_moment(scene: Scene) -> None:
-    if scene.settings.database_url.startswith("sqlite"):
-        pytest.skip("on SQLite the two take turns")
     ann, bob = (scene.follow(address, frequency="daily") for address in (ANN, BOB))
     scene.release("One for both")
     with db.engine.connect() as changing:

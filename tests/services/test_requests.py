@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts_service.db import db, driving, is_postgresql, transaction
+from alerts_service.db import db, driving, transaction
 from alerts_service.errors import Invalid
 from alerts_service.models import SignUp
+from tests.databases import ON_POSTGRESQL
 from tests.scene import Scene, no_room_for_deliveries, rows
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -41,9 +42,8 @@ def at_most_three_times(call: Callable[[], None]) -> None:
         call()
 
 
+@ON_POSTGRESQL  # SQLite's connections do not break
 def test_a_connection_that_has_broken_is_dropped(scene: Scene) -> None:
-    if not is_postgresql():
-        pytest.skip("SQLite's connections do not break")
     scene.ask(ANN)
     db.session.rollback()
     with db.engine.connect() as own:

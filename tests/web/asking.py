@@ -1,12 +1,7 @@
-"""What the tests of the web ask for, and which database they ask it of."""
+"""What the tests of the web ask for."""
 
 import html
 import re
-
-import pytest
-
-# `pytestmark` of a module whose subject is no database: once, on the quicker kind.
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 ANN = "ann@example.org"
 FORM = {"email": ANN, "topics": ["idd", "policy"], "frequency": "daily"}

@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from alerts_service.db import transaction
+from tests.databases import ON_SQLITE
 from tests.scene import Scene, rows
-from tests.web.asking import ANN, FORM, ON_SQLITE, checked, problems, value
+from tests.web.asking import ANN, FORM, checked, problems, value
 from tests.web.conftest import Town, contents
 
 LONG = "x" * 70_000

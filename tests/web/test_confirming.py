@@ -8,8 +8,9 @@ from sqlalchemy import select
 from alerts_service.db import db
 from alerts_service.models import MailKind, Subscription
 from alerts_service.rules import tokens
+from tests.databases import ON_SQLITE
 from tests.scene import Scene, at_once, rows
-from tests.web.asking import ANN, ON_SQLITE, heading
+from tests.web.asking import ANN, heading
 from tests.web.conftest import Town, contents
 
 EXPIRED, ALTERED = "This link has expired", "This link is not complete"

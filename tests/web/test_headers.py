@@ -9,9 +9,10 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from alerts_service.db import db
 from alerts_service.models import Consent
+from tests.databases import ON_SQLITE
 from tests.relays import Relay
 from tests.scene import Scene
-from tests.web.asking import ANN, FORM, ON_SQLITE
+from tests.web.asking import ANN, FORM
 from tests.web.conftest import OpenSite, Town
 
 PRIVATE = ["inbox", "confirm", "not_me", "ask", "preferences", "unsubscribe", "digest"]

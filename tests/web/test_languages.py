@@ -3,8 +3,9 @@
 import pytest
 from flask.testing import FlaskClient
 
+from tests.databases import ON_SQLITE
 from tests.scene import Scene
-from tests.web.asking import ANN, FORM, ON_SQLITE, heading, problems
+from tests.web.asking import ANN, FORM, heading, problems
 from tests.web.conftest import OpenSite, Town
 
 IN_SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.8"}

@@ -3,7 +3,7 @@
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.asking import ON_SQLITE
+from tests.databases import ON_SQLITE
 from tests.web.conftest import Town, contents
 
 TOKEN = "x" * 36

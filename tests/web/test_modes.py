@@ -2,7 +2,7 @@
 
 from flask.testing import FlaskClient
 
-from tests.web.asking import ON_SQLITE
+from tests.databases import ON_SQLITE
 from tests.web.conftest import OpenSite, Town
 
 BANNER = 'class="mode"'

@@ -9,8 +9,9 @@ from alerts_service.db import db
 from alerts_service.models import MailKind
 from alerts_service.rules import tokens
 from alerts_service.services import preferences
+from tests.databases import ON_SQLITE
 from tests.scene import Scene
-from tests.web.asking import ANN, ON_SQLITE, checked, heading, problems, value
+from tests.web.asking import ANN, checked, heading, problems, value
 from tests.web.conftest import Town, contents
 
 

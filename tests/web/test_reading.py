@@ -5,8 +5,9 @@ from datetime import timedelta
 from flask.testing import FlaskClient
 
 from alerts_service.rules import tokens
+from tests.databases import ON_SQLITE
 from tests.scene import Scene
-from tests.web.asking import ON_SQLITE, heading
+from tests.web.asking import heading
 from tests.web.conftest import Town
 
 

@@ -6,8 +6,9 @@ from sqlalchemy import select
 
 from alerts_service.db import db
 from alerts_service.models import MailKind, SignUp
+from tests.databases import ON_SQLITE
 from tests.scene import Scene, rows
-from tests.web.asking import ANN, FORM, ON_SQLITE, checked, heading, value
+from tests.web.asking import ANN, FORM, checked, heading, value
 from tests.web.conftest import contents
 
 

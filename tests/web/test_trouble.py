@@ -12,7 +12,8 @@ from sqlalchemy import create_engine, event, text
 
 from alerts_service.config import Settings
 from alerts_service.db import db
-from tests.web.asking import FORM, ON_SQLITE
+from tests.databases import ON_SQLITE
+from tests.web.asking import FORM
 from tests.web.conftest import Contents, OpenSite, Town, contents
 
 WRITES = {

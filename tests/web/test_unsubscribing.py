@@ -9,8 +9,9 @@ from sqlalchemy import select
 from alerts_service.db import db
 from alerts_service.models import Consent, Subscription, Topic
 from alerts_service.rules import tokens
+from tests.databases import ON_SQLITE
 from tests.scene import Scene
-from tests.web.asking import ANN, ON_SQLITE, checked, heading
+from tests.web.asking import ANN, checked, heading
 from tests.web.conftest import Town, contents
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

@@ -24,7 +24,7 @@ _TEST_MARK = "[TEST] "
 # In a template of a part, around what is kept of it: a part may open an element, or close one.
 _FROM, _TO = "<!--from-->", "<!--to-->"
 
-_inliner = css_inline.CSSInliner(load_remote_stylesheets=False)
+_inliner = css_inline.CSSInliner(load_remote_stylesheets=False, minify_css=True)
 
 
 def render(template: str, locale: str, settings: Settings, **values: object) -> str:
@@ -95,4 +95,4 @@ def _environment(locale: str) -> Environment:
 
 def _heading(text: str) -> str:
     """Return a section's title as text shows it: underlined."""
-    return f"{text}\n{'=' * min(len(text), WIDTH)}"
+    return f"{text}\n{'-' * min(len(text), WIDTH)}"

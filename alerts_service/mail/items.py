@@ -36,6 +36,11 @@ class Item:
     follow_up_of: str | None = None
     withdrawn: bool = False
 
+    @property
+    def stands_under_its_topic(self) -> bool:
+        """Whether the heading above it says all of its topics."""
+        return self.starts_at is None and len(self.topics) == 1
+
     @cached_property
     def place(self) -> tuple[bool, float, str, float, int]:
         """Where it stands in a digest, to be sorted by."""

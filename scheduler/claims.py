@@ -21,7 +21,7 @@ from scheduler import receipts
 from scheduler.messages import Messages
 from scheduler.running import IN_FLIGHT, Counts, Run
 
-_MOST = 500
+_MOST = 1000
 FIRST_BATCH = 32
 # Seconds: a batch is worth so many; between looks at a quiet queue, or at the transactional lane of a busy one.
 _WORTH = 1.0

@@ -35,7 +35,7 @@ from scheduler.receipts import Receipts
 from scheduler.running import IN_FLIGHT, Counts, Run
 
 # The ledger is written when so many messages have ended, or so many seconds after.
-_RECORD = 500
+_RECORD = 1000
 _RECORD_WITHIN = 0.5
 # Seconds: the longest that nothing but the relay is looked at, while all goes well.
 _LOOK_AROUND = 0.02

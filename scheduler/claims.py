@@ -64,9 +64,9 @@ class Claims:
         """
         return self.run.clock() < self._lease_until and delivery.edition_id not in self._refused
 
-    def next(self) -> Claimed | None:
-        """Return the next delivery to begin."""
-        if self.run.clock() >= self._lease_until:
+    def next(self, clock: datetime) -> Claimed | None:
+        """Return the next delivery to begin. `clock` is the real time."""
+        if clock >= self._lease_until:
             self.messages.forget(self.waiting)
             self.waiting.clear()
         return self.waiting.popleft() if self.waiting else None

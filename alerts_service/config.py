@@ -52,6 +52,7 @@ class Settings:
     postal_address: str
     contact_url: str
     privacy_url: str
+    widget_origins: tuple[str, ...]
     languages: tuple[str, ...]
     timezone: ZoneInfo
     schedules: dict[Frequency, Schedule]
@@ -146,6 +147,7 @@ def _settings(env: _Environment) -> Settings:
         postal_address=env.get("ALERTS_POSTAL_ADDRESS", read.line, demo="1 Example Street, Springfield, MD 21244"),
         contact_url=env.get("ALERTS_CONTACT_URL", read.optional(read.link), ""),
         privacy_url=env.get("ALERTS_PRIVACY_URL", read.optional(read.link), ""),
+        widget_origins=env.get("ALERTS_WIDGET_ORIGINS", read.origins, ""),
         languages=env.get("ALERTS_LANGUAGES", read.languages, "en,es"),
         timezone=env.get("ALERTS_TIMEZONE", read.timezone, "America/New_York"),
         schedules={f: env.get(name, read.schedule(f), default) for f, (name, default) in SCHEDULES.items()},

@@ -4,6 +4,7 @@ The sentences are environs.ValidationError, which config collects and reports to
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from email.utils import parseaddr
 from typing import Any
@@ -20,6 +21,9 @@ MODES = ("production", "staging", "demo")
 LANGUAGES = ("en", "es")
 SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 KEY_LENGTH = 32
+# Nothing of it can end a directive of a Content-Security-Policy, which names the origins that may frame us.
+_ORIGIN = re.compile(r"(?P<host>https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]))(?::\d+)?/?", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def mode(text: str) -> str:
@@ -160,6 +164,22 @@ def link(text: str) -> str:
     if not ((url.scheme in {"http", "https"} and url.hostname) or (url.scheme == "mailto" and "@" in url.path)):
         raise ValidationError(f"“{text}” is not a web or mailto: address.")
     return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Origins (RFC 6454, 6.1), separated by commas or spaces: as a browser writes them in its Origin header."""
+    return tuple(dict.fromkeys(_origin(part) for part in text.replace(",", " ").split()))
+
+
+def _origin(text: str) -> str:
+    found = _ORIGIN.fullmatch(text.lower())
+    url = _split(text.lower())
+    if not found or not url.hostname:
+        raise ValidationError(f"“{text}” is not an origin like https://www.example.org.")
+    if url.scheme == "http" and not is_loopback(url.hostname):
+        raise ValidationError(f"“{text}” must be https, unless its host is this machine (127.0.0.1 or localhost).")
+    port = "" if url.port in {None, _DEFAULT_PORTS[url.scheme]} else f":{url.port}"
+    return f"{found['host']}{port}"
 
 
 def languages(text: str) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def make_settings(folder: Path, database_url: str, **changes: object) -> Setting
         postal_address="7500 Security Boulevard, Baltimore, MD 21244",
         contact_url="https://care.example.org/contact",
         privacy_url="https://care.example.org/privacy",
+        widget_origins=(),
         languages=("en", "es"),
         timezone=ZoneInfo("America/New_York"),
         schedules={frequency: parse(frequency, text) for frequency, (_, text) in SCHEDULES.items()},

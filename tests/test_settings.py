@@ -97,6 +97,7 @@ def test_every_error_is_said_at_once_in_words(production: Load) -> None:
         "ALERTS_POSTAL_ADDRESS": "two\nlines",
         "ALERTS_CONTACT_URL": "javascript:alert(1)",
         "ALERTS_PRIVACY_URL": "nowhere",
+        "ALERTS_WIDGET_ORIGINS": "https://www.example.org/page",
         "ALERTS_LANGUAGES": "en,fr",
         "ALERTS_TIMEZONE": "Mars/Olympus",
         "ALERTS_IMMEDIATE_EVERY": "7 min",
@@ -142,6 +143,30 @@ def test_what_would_fail_later_is_refused_at_the_start(production: Load, name: s
     said = refusal(production, **{name: text})
     assert f"  {name}: " in said
     assert "_FILE" not in said
+
+
+def test_the_origins_of_the_widget_are_spelled_as_browsers_spell_them(production: Load) -> None:
+    given = (
+        "https://WWW.example.org/, https://example.org:443 https://[::1]:8443\thttp://localhost:80 http://127.0.0.1:81"
+    )
+    assert production(ALERTS_WIDGET_ORIGINS=given).widget_origins == (
+        "https://www.example.org",
+        "https://example.org",
+        "https://[::1]:8443",
+        "http://localhost",
+        "http://127.0.0.1:81",
+    )
+    assert production().widget_origins == ()
+    for text in (
+        "*",
+        "null",
+        "https://*.example.org",
+        "https://a.example;script-src",
+        "//a.example",
+        "ftp://a.example",
+    ):
+        assert "is not an origin" in refusal(production, ALERTS_WIDGET_ORIGINS=text)
+    assert "must be https" in refusal(production, ALERTS_WIDGET_ORIGINS="http://www.example.org")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ class TextRefused(Refused):
     """The text in “{name}” is too long or holds characters that cannot be used."""
 
 
+class WordsChanged(Refused):
+    """The words you agree to have changed. Please read them, then send the form again."""
+
+    field = "wording"
+
+
 class LinkAltered(AlertsError):
     """This link is not complete. Open the whole link from the e-mail, or ask for a new one."""
 

@@ -1,4 +1,4 @@
-"""Everything that speaks HTTP: the public pages and the health checks.
+"""Everything that speaks HTTP: the public pages, the widget for other sites with its API, and the health checks.
 
 A view reads the request, calls one service, answers. Public pages set no cookie and keep no session; the
 posts of people who came by a link are authorised by the link's token, so they need no CSRF token either.
@@ -19,7 +19,9 @@ from alerts_service.web import (
     reading,
     signing_up,
     unsubscribing,
+    widget,
 )
+from alerts_service.web.api import signups
 
 LARGEST_BODY = 1024 * 1024
 
@@ -39,7 +41,7 @@ def register(app: Flask) -> None:
     pages.register(app, settings)
     headers.register(app, settings)
     errors.register(app)
-    for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
+    for module in (signing_up, signups, widget, confirming, preferences, unsubscribing, reading, health):
         app.register_blueprint(module.blueprint)
 
 

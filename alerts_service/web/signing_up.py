@@ -30,15 +30,7 @@ class Form:
 @blueprint.get("/")
 def form() -> ResponseReturnValue:
     """The form, with what the address preselects."""
-    asked = request.args
-    frequency = asked.get("frequency", "")
-    return _form(
-        Form(
-            topics=frozenset(" ".join(asked.getlist("topics")).split()),
-            frequency=frequency if frequency in set(Frequency) else Frequency.WEEKLY,
-            source=_kept(asked.get("source", "")),
-        )
-    )
+    return _form(preselected())
 
 
 @blueprint.get("/subscribe")
@@ -75,6 +67,17 @@ def subscribe() -> ResponseReturnValue:
 def check_your_inbox() -> ResponseReturnValue:
     """The same words for everybody."""
     return render_template("pages/check_your_inbox.html")
+
+
+def preselected() -> Form:
+    """Return the form as the address asks for it; what it cannot ask for is left out."""
+    asked = request.args
+    frequency = asked.get("frequency", "")
+    return Form(
+        topics=frozenset(" ".join(asked.getlist("topics")).split()),
+        frequency=frequency if frequency in set(Frequency) else Frequency.WEEKLY,
+        source=_kept(asked.get("source", "")),
+    )
 
 
 def _form(shown: Form) -> str:

@@ -29,8 +29,8 @@ bench: .venv/.ready-to-test  ## every promise of docs/performance.md, measured b
 	$(VENV)/python -m bench
 
 lock:                        ## exact versions with hashes, from the ranges of setup.cfg
-	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo -o requirements.lock setup.cfg
-	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo --extra test -c requirements.lock -o requirements-test.lock setup.cfg
+	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra redis --extra demo -o requirements.lock setup.cfg
+	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra redis --extra demo --extra test -c requirements.lock -o requirements-test.lock setup.cfg
 
 translations: .venv/.ready-to-test  ## collect the sentences of pages, mails and errors, and compile their translations
 	$(VENV)/pybabel -q extract -F alerts_service/translations/babel.cfg --no-location --omit-header --sort-output -o alerts_service/translations/messages.pot alerts_service templates

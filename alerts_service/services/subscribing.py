@@ -89,6 +89,13 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
         requests.write(driver, consent | sign_up, topics)
 
 
+def check(asked: Asked) -> None:
+    """Say what is wrong with a form, and write nothing. Raises Invalid with every error."""
+    address = _readable(asked)
+    with reading() as session:
+        _choose(asked, open_topics(session), address)
+
+
 def look(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:
     """Return what a confirmation link would confirm; changes nothing. Raises LinkAltered, LinkExpired."""
     session = db.session()

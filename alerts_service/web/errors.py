@@ -22,7 +22,10 @@ def register(app: Flask) -> None:
 
 
 def _refused(error: AlertsError) -> Response:
-    return _page(sentence(error), error.status)
+    answer = _page(sentence(error), error.status)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _http(error: HTTPException) -> Response:

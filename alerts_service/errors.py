@@ -96,8 +96,8 @@ class OpenTooLong(Refused):
     field = "started"
 
 
-class TooManySignUps(AlertsError):
-    """Too many people are signing up just now. Please try again in about {minutes} min."""
+class TooManyRequests(AlertsError):
+    """Too many people are asking for this just now. Please try again in about {minutes} min."""
 
     status = 429
 

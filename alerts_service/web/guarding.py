@@ -12,8 +12,7 @@ from alerts_service.errors import Invalid
 from alerts_service.rules import form_times
 from alerts_service.services import subscribing
 from alerts_service.services.subscribing import Asked
-from alerts_service.web import pages
-from alerts_service.web.limiting import limits
+from alerts_service.web import limiting, pages
 
 # The fields that templates/pages/guards.html puts into a form.
 STARTED, UNSEEN = "started", "comment"
@@ -27,20 +26,20 @@ def register(app: Flask) -> None:
 def sign_up(asked: Asked, *, started: str, unseen: str) -> None:
     """Take a sign-up. `started`: the form time it carries; `unseen`: what stands in the field for machines.
 
-    Raises TooManySignUps; Invalid with every error, SentTooSoon and OpenTooLong alone, as the form itself is good.
+    Raises TooManyRequests; Invalid with every error, SentTooSoon and OpenTooLong alone, as the form itself is good.
     """
     if unseen:
         return
     settings, now = pages.settings(), utcnow()
     age = form_times.age(settings.secret_keys, started, now)
-    timed = age is not None
-    limits().check(asked.network, timed=timed)
+    turns = limiting.sign_ups(asked.network, timed=age is not None)
+    limiting.limits().check(turns)
     wrong = form_times.wrong(age)
     if wrong:
         subscribing.check(asked)
         raise Invalid([wrong])
     subscribing.ask(asked, settings=settings, now=now)
-    limits().count(asked.network, timed=timed)
+    limiting.limits().count(turns)
 
 
 def _form_time() -> str:

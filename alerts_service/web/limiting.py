@@ -1,15 +1,15 @@
-"""How many sign-ups are taken in an hour: from one network, from all, and fewer without a form time.
+"""How many sign-ups are taken in an hour: from one network, from all, and fewer without a form time; and how many
+links to preferences are mailed on request.
 
-Only sign-ups that were taken count; a form with a mistake in it costs nobody a turn. The counts are kept in the
-memory of each process, or for all of them in Redis (ALERTS_REDIS_URL). While Redis is away each process counts for
-itself. The cap on mails to one mailbox is no matter of this module: it is a rule of the service.
+Only what was taken counts; a form with a mistake in it costs nobody a turn. The counts are kept in the memory of each
+process, or for all of them in Redis (ALERTS_REDIS_URL). While Redis is away each process counts for itself. The cap on
+mails to one mailbox is no matter of this module: it is a rule of the service.
 
 The counting is the `limits` package's. Flask-Limiter, which is built on it, takes 180 µs a sign-up and 40 µs of
 every other page; this takes ten.
 """
 
 import math
-from collections.abc import Iterator
 
 import structlog
 from flask import Flask, current_app
@@ -20,15 +20,29 @@ from limits.strategies import FixedWindowRateLimiter
 
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.errors import TooManySignUps
+from alerts_service.errors import TooManyRequests
 
 log = structlog.get_logger()
 
-SITE = RateLimitItemPerHour(3000)
-NETWORK = RateLimitItemPerHour(100)
-NETWORK_UNTIMED = RateLimitItemPerHour(20)
+_SITE = RateLimitItemPerHour(3000)
+_NETWORK = RateLimitItemPerHour(100)
+_NETWORK_UNTIMED = RateLimitItemPerHour(20)
 _REDIS_SECONDS = 0.5
-_NAME = "sign_up_limits"
+_NAME = "hourly_limits"
+
+# What a request is counted under, each with the most of it in an hour.
+Turns = tuple[tuple[RateLimitItem, str], ...]
+
+
+def sign_ups(network: str, *, timed: bool) -> Turns:
+    """Return what a sign-up from a network takes."""
+    turns = (_SITE, "sign-ups"), (_NETWORK, f"sign-ups from {network}")
+    return turns if timed else (*turns, (_NETWORK_UNTIMED, f"sign-ups from {network} without a time"))
+
+
+def links(network: str) -> Turns:
+    """Return what a request for a link to preferences takes."""
+    return (_SITE, "links"), (_NETWORK_UNTIMED, f"links for {network}")
 
 
 class Limits:
@@ -39,37 +53,30 @@ class Limits:
         self._own = FixedWindowRateLimiter(storage_from_string("memory://"))
         self._shared = _in_redis(settings) if settings.redis_url else self._own
 
-    def check(self, network: str, *, timed: bool) -> None:
-        """Raise TooManySignUps where one more would be too many."""
+    def check(self, turns: Turns) -> None:
+        """Raise TooManyRequests where one more would be too many."""
         try:
-            self._check(self._shared, network, timed)
+            self._check(self._shared, turns)
         except StorageError as error:
-            log.warning("Redis is away; this process counts sign-ups for itself", error=str(error.storage_error))
-            self._check(self._own, network, timed)
+            log.warning("Redis is away; this process counts for itself", error=str(error.storage_error))
+            self._check(self._own, turns)
 
-    def count(self, network: str, *, timed: bool) -> None:
-        """Count a sign-up that was taken."""
+    def count(self, turns: Turns) -> None:
+        """Count what was taken."""
         try:
-            self._count(self._shared, network, timed)
+            self._count(self._shared, turns)
         except StorageError:
-            self._count(self._own, network, timed)
+            self._count(self._own, turns)
 
-    def _check(self, counts: FixedWindowRateLimiter, network: str, timed: bool) -> None:
-        for item, of in self._limits(network, timed):
-            if not counts.test(item, *of):
-                free_at = counts.get_window_stats(item, *of).reset_time
-                raise TooManySignUps(seconds=max(1, math.ceil(free_at - utcnow().timestamp())))
+    def _check(self, counts: FixedWindowRateLimiter, turns: Turns) -> None:
+        for most, of in turns if self._on else ():
+            if not counts.test(most, of):
+                free_at = counts.get_window_stats(most, of).reset_time
+                raise TooManyRequests(seconds=max(1, math.ceil(free_at - utcnow().timestamp())))
 
-    def _count(self, counts: FixedWindowRateLimiter, network: str, timed: bool) -> None:
-        for item, of in self._limits(network, timed):
-            counts.hit(item, *of)
-
-    def _limits(self, network: str, timed: bool) -> Iterator[tuple[RateLimitItem, tuple[str, ...]]]:
-        if self._on:
-            yield SITE, ("site",)
-            yield NETWORK, ("network", network)
-            if not timed:
-                yield NETWORK_UNTIMED, ("untimed", network)
+    def _count(self, counts: FixedWindowRateLimiter, turns: Turns) -> None:
+        for most, of in turns if self._on else ():
+            counts.hit(most, of)
 
 
 def _in_redis(settings: Settings) -> FixedWindowRateLimiter:

@@ -16,9 +16,9 @@ from werkzeug.test import TestResponse
 
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.errors import TooManySignUps
+from alerts_service.errors import TooManyRequests
 from alerts_service.rules import tokens
-from alerts_service.web.limiting import Limits
+from alerts_service.web.limiting import Limits, sign_ups
 from tests.databases import ON_SQLITE, free_port, unavailable
 from tests.scene import DAY, Scene, rows
 from tests.web.asking import ANN, FORM, checked, problems, value
@@ -27,7 +27,7 @@ from tests.web.conftest import OpenSite, contents
 pytestmark = ON_SQLITE  # nothing here asks the database anything of its own
 SECOND = timedelta(seconds=1)
 SENT_TOO_SOON = "Please look once more at what you chose, then send the form again."
-NETWORK = "192.0.2.0/24"
+TIMED, UNTIMED = (sign_ups("192.0.2.0/24", timed=timed) for timed in (True, False))
 
 
 def opened(scene: Scene, ago: timedelta) -> str:
@@ -104,13 +104,25 @@ def test_a_hundred_an_hour_are_taken_from_a_network_and_others_are_not_held_up(a
     assert rows()["sign_ups"] == 101
 
 
+def test_twenty_links_to_preferences_an_hour_are_mailed_at_the_wish_of_a_network(
+    client: FlaskClient, scene: Scene
+) -> None:
+    for number in range(20):
+        assert client.post("/preferences", data={"email": "no address"}).status_code == 422
+        assert client.post("/preferences", data={"email": f"n{number}@example.org"}).status_code == 200
+    before = contents()
+    assert client.post("/preferences", data={"email": ANN}).status_code == 429
+    assert contents() == before
+    assert send(client, 1).status_code == 303
+
+
 def test_three_thousand_an_hour_are_taken_on_the_whole_site(settings: Settings) -> None:
     limits = Limits(settings)
     for number in range(3000):
-        limits.check(f"net {number}", timed=True)
-        limits.count(f"net {number}", timed=True)
-    with pytest.raises(TooManySignUps):
-        limits.check("another", timed=True)
+        limits.check(sign_ups(f"net {number}", timed=True))
+        limits.count(sign_ups(f"net {number}", timed=True))
+    with pytest.raises(TooManyRequests):
+        limits.check(sign_ups("another", timed=True))
 
 
 def test_limits_that_are_off_hold_nobody_up_and_a_form_sent_at_once_still_comes_back(another: OpenSite) -> None:
@@ -156,16 +168,16 @@ def test_processes_that_share_a_redis_share_their_counts_and_count_alone_while_i
     shared = dataclasses.replace(settings, redis_url=redis_url)
     one, two = Limits(shared), Limits(shared)
     for number in range(20):
-        (one, two)[number % 2].count(NETWORK, timed=False)
+        (one, two)[number % 2].count(UNTIMED)
     for limits in (one, two):
-        with pytest.raises(TooManySignUps) as refused:
-            limits.check(NETWORK, timed=False)
+        with pytest.raises(TooManyRequests) as refused:
+            limits.check(UNTIMED)
         assert 3500 < (refused.value.retry_after or 0) <= 3600
-    one.check(NETWORK, timed=True)
-    Limits(dataclasses.replace(shared, base_url="http://localhost:1")).check(NETWORK, timed=False)
+    one.check(TIMED)
+    Limits(dataclasses.replace(shared, base_url="http://localhost:1")).check(UNTIMED)
     away = Limits(dataclasses.replace(settings, redis_url=f"redis://127.0.0.1:{free_port()}/0"))
     for _ in range(20):
-        away.check(NETWORK, timed=False)
-        away.count(NETWORK, timed=False)
-    with pytest.raises(TooManySignUps):
-        away.check(NETWORK, timed=False)
+        away.check(UNTIMED)
+        away.count(UNTIMED)
+    with pytest.raises(TooManyRequests):
+        away.check(UNTIMED)

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from email.utils import parseaddr
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +20,7 @@ from alerts_service.rules.slots import BadScheduleError, Frequency, Schedule, pa
 
 MODES = ("production", "staging", "demo")
 LANGUAGES = ("en", "es")
+REDIS_SCHEMES = ("redis", "rediss", "redis+unix")
 SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 KEY_LENGTH = 32
 # Nothing of it can end a directive of a Content-Security-Policy, which names the origins that may frame us.
@@ -97,6 +99,29 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def limits(base_url: str | None) -> Callable[[str], bool]:
+    """On; or off, for load tests: only where the public address is this machine."""
+
+    def parser(text: str) -> bool:
+        if text not in {"on", "off"}:
+            raise ValidationError(f"“{text}” is neither on nor off.")
+        if text == "off" and base_url and not is_loopback(_split(base_url).hostname or ""):
+            raise ValidationError("may be off only where the host of ALERTS_BASE_URL is this machine.")
+        return text == "on"
+
+    return parser
+
+
+def redis_url(text: str) -> str:
+    """A Redis that the web's processes share."""
+    url = _split(text)
+    if url.scheme not in REDIS_SCHEMES or not (url.hostname or url.path):
+        raise ValidationError(f"must look like redis://host:port/0; the schemes are {', '.join(REDIS_SCHEMES)}.")
+    if find_spec("redis") is None:
+        raise ValidationError("needs the redis package: pip install 'alerts-service[redis]'.")
+    return text
 
 
 def smtp_url(text: str) -> str:

@@ -40,6 +40,8 @@ def make_settings(folder: Path, database_url: str, **changes: object) -> Setting
         permanent_key=PERMANENT_KEY,
         base_url="http://127.0.0.1:8000",
         trusted_proxies=0,
+        limits=True,
+        redis_url="",
         smtp_url="smtp://127.0.0.1:9",
         smtp_connections=4,
         smtp_rate=0,

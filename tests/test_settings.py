@@ -87,6 +87,8 @@ def test_every_error_is_said_at_once_in_words(production: Load) -> None:
         "ALERTS_DATABASE_URL": "mysql://localhost/alerts",
         "ALERTS_BASE_URL": "alerts.example.org",
         "ALERTS_TRUSTED_PROXIES": "many",
+        "ALERTS_LIMITS": "none",
+        "ALERTS_REDIS_URL": "http://localhost",
         "ALERTS_SMTP_URL": "http://relay",
         "ALERTS_FROM": "nobody",
         "ALERTS_SERVICE_FROM": "nobody",
@@ -263,3 +265,10 @@ def test_a_made_key_is_long_private_and_stays(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert config.make_key(path) == made
     assert [found.name for found in path.parent.iterdir()] == ["permanent.key"]
+
+
+def test_limits_may_be_off_only_on_this_machine(production: Load) -> None:
+    assert production().limits
+    assert not production(ALERTS_LIMITS="off", ALERTS_BASE_URL="http://127.0.0.1:8000").limits
+    assert "ALERTS_LIMITS: may be off only where" in refusal(production, ALERTS_LIMITS="off")
+    assert production(ALERTS_REDIS_URL="redis://localhost:6379/1").redis_url == "redis://localhost:6379/1"

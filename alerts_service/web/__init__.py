@@ -11,9 +11,11 @@ from alerts_service.config import Settings
 from alerts_service.web import (
     confirming,
     errors,
+    guarding,
     headers,
     health,
     languages,
+    limiting,
     pages,
     preferences,
     reading,
@@ -39,6 +41,8 @@ def register(app: Flask) -> None:
     app.before_request(_refuse_a_large_body)
     languages.register(app, settings)
     pages.register(app, settings)
+    guarding.register(app)
+    limiting.register(app, settings)
     headers.register(app, settings)
     errors.register(app)
     for module in (signing_up, signups, widget, confirming, preferences, unsubscribing, reading, health):

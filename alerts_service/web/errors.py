@@ -23,7 +23,10 @@ def register(app: Flask) -> None:
 
 
 def _refused(error: AlertsError) -> Response:
-    return _told(sentence(error), error.status)
+    answer = _told(sentence(error), error.status)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _http(error: HTTPException) -> Response:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from alerts_service.clock import utcnow
 from alerts_service.errors import Invalid, Refused
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import catalogue, subscribing
 from alerts_service.services.subscribing import Asked
-from alerts_service.web import pages
+from alerts_service.web import guarding, pages
 from alerts_service.web.languages import sentence, speak, spoken
 
 blueprint = Blueprint("signing_up", __name__)
@@ -55,7 +54,7 @@ def subscribe() -> ResponseReturnValue:
         network=pages.network(),
     )
     try:
-        subscribing.ask(asked, settings=pages.settings(), now=utcnow())
+        guarding.sign_up(asked, started=given.get(guarding.STARTED, ""), unseen=given.get(guarding.UNSEEN, ""))
     except Invalid as invalid:
         errors = by_field(invalid.errors)
         shown = Form(asked.address, frozenset(asked.topics), asked.frequency, _kept(asked.source), errors)

@@ -1,0 +1,16 @@
+"""sign-up surges"""
+
+from alembic import op
+
+revision = 'sign_up_surges'
+down_revision = '0002'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_sign_ups_requested", "sign_ups", ["requested_at"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_sign_ups_requested", table_name="sign_ups")

@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run test fast torture check bench lock widget translations clean
+.PHONY: run test fast torture check bench lock styles widget translations clean
 
 run: .venv/.ready            ## a whole installation on this machine, with an inbox to look into
 	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
@@ -34,6 +34,9 @@ lock:                        ## exact versions with hashes, from the ranges of s
 
 widget:                      ## keep the present version of the widget's script under its hash, for as long as pages name it
 	cp alerts_service/web/widget/widget.js alerts_service/web/widget/kept/widget-$$(sha256sum alerts_service/web/widget/widget.js | cut -c1-12).js
+
+styles: .venv/.ready-to-test    ## the pages' stylesheet: USWDS, trimmed to what templates use, and our own rules
+	$(VENV)/python -m styles
 
 translations: .venv/.ready-to-test  ## collect the sentences of pages, mails and errors, and compile their translations
 	$(VENV)/pybabel -q extract -F alerts_service/translations/babel.cfg --no-location --omit-header --sort-output -o alerts_service/translations/messages.pot alerts_service templates

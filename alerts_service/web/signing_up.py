@@ -50,7 +50,7 @@ def subscribe() -> ResponseReturnValue:
     try:
         guarding.sign_up(asked, started=given.get(guarding.STARTED, ""), unseen=given.get(guarding.UNSEEN, ""))
     except Invalid as invalid:
-        return _form(_refused(asked, invalid.errors)), invalid.status
+        return _form(refused(asked, invalid.errors)), invalid.status
     return to_inbox(asked)
 
 
@@ -64,7 +64,7 @@ def ask_again() -> ResponseReturnValue:
     try:
         guarding.sign_up(asked, started="", unseen="")
     except Invalid as invalid:
-        return _form(_refused(asked, invalid.errors)), invalid.status
+        return _form(refused(asked, invalid.errors)), invalid.status
     return to_inbox(asked, repeated=True)
 
 
@@ -95,7 +95,7 @@ def _asked(given: MultiDict[str, str]) -> Asked:
     )
 
 
-def _refused(asked: Asked, errors: list[Refused]) -> Form:
+def refused(asked: Asked, errors: list[Refused]) -> Form:
     """Return the form as it was filled in, with what is wrong with it and what may have been meant."""
     meant = next((error for error in errors if isinstance(error, NearMiss)), None)
     return Form(

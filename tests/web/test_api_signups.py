@@ -107,10 +107,11 @@ def test_words_that_were_not_shown_are_agreed_to_by_nobody(
         assert fields(answer) == ["wording"]
         assert answer.json
         assert answer.json["wording"] == filled["wording"], "the present words come with the refusal"
-        assert answer.json["started"]
+        assert answer.json["started"] == filled["started"]
     assert contents() == before
     del filled["wording"]
     assert post(site, filled).status_code == 202
+    db.session.rollback()
     assert db.session.scalars(select(Consent)).one().wording_version is None, "and no words are made up"
 
 
@@ -124,6 +125,28 @@ def test_mistakes_are_tied_to_their_fields_in_the_readers_language(site: FlaskCl
     assert answer.json["errors"][0]["message"] == "Elija al menos un tema."
     assert answer.json["title"] == "Unprocessable Entity"
     assert contents() == before
+
+
+@ON_SQLITE
+def test_the_guards_of_the_form_are_those_of_the_api(
+    site: FlaskClient, scene: Scene, settings: Settings, filled: dict[str, Any]
+) -> None:
+    before = contents()
+    assert post(site, filled | {"comment": "Buy now"}).status_code == 202
+    too_soon = post(site, filled | {"started": tokens.form_time(settings.secret_keys, utcnow())})
+    assert fields(too_soon) == ["started"]
+    unsure = post(site, filled | {"email": "ann@gmial.com"})
+    assert fields(unsure) == ["email"]
+    assert contents() == before
+    assert unsure.json
+    assert post(site, filled | {"email": "ann@gmial.com", "sure": unsure.json["sure"]}).status_code == 202
+    del filled["started"]
+    statuses = [post(site, filled | {"email": f"n{number}@example.org"}).status_code for number in range(21)]
+    assert statuses == [202] * 20 + [429]
+    refused = post(site, filled)
+    assert int(refused.headers["Retry-After"]) > 0
+    assert refused.json
+    assert "try again in about" not in refused.json["detail"], "in the reader's language"
 
 
 @ON_SQLITE

@@ -18,12 +18,12 @@ from flask_babel import get_locale
 
 from alerts_service.clock import utcnow
 from alerts_service.errors import Invalid, WordsChanged
-from alerts_service.rules import tokens
+from alerts_service.rules import form_times
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import catalogue, consents, subscribing
+from alerts_service.services import catalogue, consents
 from alerts_service.services.consents import Origin
 from alerts_service.services.subscribing import Asked
-from alerts_service.web import pages, signing_up
+from alerts_service.web import guarding, pages, signing_up
 from alerts_service.web.api import problems
 from alerts_service.web.languages import sentence, speak, spoken
 
@@ -62,13 +62,14 @@ def sign_up() -> ResponseReturnValue:
         page=_page(_text(given, "page")) or request.path,
         wording=words,
         network=pages.network(),
+        sure_of=_text(given, "sure"),
     )
+    started = _text(given, guarding.STARTED)
     try:
-        if words and _text(given, "wording") != _version(words):
-            raise Invalid([WordsChanged()])
-        subscribing.ask(asked, settings=pages.settings(), now=utcnow())
+        _check_words(words, _text(given, "wording"))
+        guarding.sign_up(asked, started=started, unseen=_text(given, guarding.UNSEEN))
     except Invalid as invalid:
-        return _refused(invalid)
+        return _refused(invalid, asked, started)
     return jsonify(status="accepted"), 202
 
 
@@ -86,7 +87,7 @@ def share(answer: Response) -> Response:
 
 def _described(chosen: signing_up.Form) -> dict[str, Any]:
     said = json.loads(render_template("widget/labels.txt", frequencies=list(Frequency)))
-    return _fresh() | {
+    return _fresh("") | {
         "lang": spoken(),
         "dir": get_locale().text_direction,
         "labels": said["labels"],
@@ -109,21 +110,27 @@ def _described(chosen: signing_up.Form) -> dict[str, Any]:
     }
 
 
-def _fresh() -> dict[str, str]:
+def _fresh(started: str) -> dict[str, str]:
     """Return what a form has to send back: the version of the words it shows, and when it was shown."""
     words = pages.consent_wording()
-    started = tokens.form_time(pages.settings().secret_keys, utcnow())
-    return {"consent": words, "wording": _version(words), "started": started}
+    moment = form_times.kept_or_new(pages.settings().secret_keys, started, utcnow())
+    return {"consent": words, "wording": _version(words), guarding.STARTED: moment}
 
 
 def _version(words: str) -> str:
     return str(consents.version(Origin("", words, spoken(), "")))
 
 
-def _refused(invalid: Invalid) -> Response:
+def _check_words(words: str, version: str) -> None:
+    if words and version != _version(words):
+        raise Invalid([WordsChanged()])
+
+
+def _refused(invalid: Invalid, asked: Asked, started: str) -> Response:
     errors = [{"field": error.field, "message": sentence(error)} for error in invalid.errors]
     detail = " ".join(error["message"] for error in errors)
-    return problems.problem(detail, invalid.status, errors=errors, **_fresh())
+    sure = signing_up.refused(asked, invalid.errors).sure_of
+    return problems.problem(detail, invalid.status, errors=errors, sure=sure, **_fresh(started))
 
 
 def _given() -> dict[str, Any]:

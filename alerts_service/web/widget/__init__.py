@@ -71,4 +71,5 @@ def _script(path: Path, caching: str) -> Response:
     )
     if zipped:
         answer.headers["Content-Encoding"] = "gzip"
-    return answer.make_conditional(request)
+    answer.make_conditional(request)
+    return answer

@@ -160,14 +160,14 @@ class EalertSignup extends HTMLElement {
     event.preventDefault();
     if (this.#busy) return;
     this.#busy = true;
-    const { lang, labels, wording, started } = this.#shown;
+    const { lang, labels, wording, started, sure } = this.#shown;
     const given = new FormData(this.#form);
     const wanted = { topics: given.getAll("topics"), frequency: given.get("frequency"), lang };
     const page = location.origin + location.pathname;
     this.#forgetErrors();
     this.#say(labels.sending);
     try {
-      const body = JSON.stringify({ ...wanted, email: given.get("email"), comment: given.get("comment"), page, wording, started });
+      const body = JSON.stringify({ ...wanted, email: given.get("email"), comment: given.get("comment"), page, wording, started, sure });
       const answer = await call("api/v1/signups", { method: "POST", headers: { "Content-Type": "application/json" }, body });
       if (answer.ok) this.#thank(wanted);
       else this.#refuse(await answer.json());
@@ -185,10 +185,10 @@ class EalertSignup extends HTMLElement {
     this.dispatchEvent(new CustomEvent("ealert-sent", { bubbles: true, composed: true, detail: wanted }));
   }
 
-  // What is outdated comes back fresh with the refusal; what was typed stays.
+  // What is outdated comes back fresh with the refusal, and the domain that was asked about; what was typed stays.
   #refuse({ detail, errors = [], ...fresh }) {
     if (fresh.consent) this.#form.querySelector("#consent").textContent = fresh.consent;
-    for (const name of ["wording", "started"]) this.#shown[name] = fresh[name] ?? this.#shown[name];
+    for (const name of ["wording", "started", "sure"]) this.#shown[name] = fresh[name] ?? this.#shown[name];
     const marked = errors.filter(({ field, message }) => this.#mark(field, message));
     const lines = errors.length ? errors.map(({ message }) => message) : [detail];
     this.#say(...(marked.length ? [this.#shown.labels.problem] : []), ...lines);

@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run test fast torture check bench lock styles translations clean
+.PHONY: run test fast torture check bench lock styles widget translations clean
 
 run: .venv/.ready            ## a whole installation on this machine, with an inbox to look into
 	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
@@ -29,8 +29,11 @@ bench: .venv/.ready-to-test  ## every promise of docs/performance.md, measured b
 	$(VENV)/python -m bench
 
 lock:                        ## exact versions with hashes, from the ranges of setup.cfg
-	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo -o requirements.lock setup.cfg
-	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo --extra test -c requirements.lock -o requirements-test.lock setup.cfg
+	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra redis --extra demo -o requirements.lock setup.cfg
+	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra redis --extra demo --extra test -c requirements.lock -o requirements-test.lock setup.cfg
+
+widget:                      ## keep the present version of the widget's script under its hash, for as long as pages name it
+	cp alerts_service/web/widget/widget.js alerts_service/web/widget/kept/widget-$$(sha256sum alerts_service/web/widget/widget.js | cut -c1-12).js
 
 styles: .venv/.ready-to-test    ## the pages' stylesheet: USWDS, trimmed to what templates use, and our own rules
 	$(VENV)/python -m styles

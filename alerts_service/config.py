@@ -36,6 +36,8 @@ class Settings:
     permanent_key: str | None
     base_url: str
     trusted_proxies: int
+    limits: bool
+    redis_url: str
     smtp_url: str
     smtp_connections: int
     smtp_rate: int
@@ -52,6 +54,7 @@ class Settings:
     postal_address: str
     contact_url: str
     privacy_url: str
+    widget_origins: tuple[str, ...]
     languages: tuple[str, ...]
     timezone: ZoneInfo
     schedules: dict[Frequency, Schedule]
@@ -121,6 +124,7 @@ class _Environment:
 def _settings(env: _Environment) -> Settings:
     state_dir = env.get("ALERTS_STATE_DIR", Path, "instance/state")
     port = env.get("PORT", read.number(1, 65_000), str(DEMO_PORT)) or DEMO_PORT
+    base_url = env.get("ALERTS_BASE_URL", read.base_url, demo=f"http://127.0.0.1:{port}")
     from_address = env.get("ALERTS_FROM", read.mailbox, demo=f"{DEMO_NAME} <alerts@care.example>")
     texts = {frequency: env.get(name, str, default) for frequency, (name, default) in SCHEDULES.items()}
     # The demo's own inbox takes everything; any other relay only what the allow-list names.
@@ -131,8 +135,10 @@ def _settings(env: _Environment) -> Settings:
         state_dir=state_dir,
         secret_keys=env.get("ALERTS_SECRET_KEY", read.keys, demo=_demo_key(state_dir) if env.demo else None),
         permanent_key=env.get("ALERTS_PERMANENT_KEY", read.optional_key, "") or _stored_key(state_dir),
-        base_url=env.get("ALERTS_BASE_URL", read.base_url, demo=f"http://127.0.0.1:{port}"),
+        base_url=base_url,
         trusted_proxies=env.get("ALERTS_TRUSTED_PROXIES", read.number(0, 10), "0"),
+        limits=env.get("ALERTS_LIMITS", read.limits(base_url), "on"),
+        redis_url=env.get("ALERTS_REDIS_URL", read.optional(read.redis_url), ""),
         smtp_url=env.get("ALERTS_SMTP_URL", read.smtp_url, "smtp://127.0.0.1:25", demo=f"smtp://127.0.0.1:{port + 2}"),
         smtp_connections=env.get("ALERTS_SMTP_CONNECTIONS", read.number(1, 100), "4"),
         smtp_rate=env.get("ALERTS_SMTP_RATE", read.number(0, 1_000_000), "0"),
@@ -149,6 +155,7 @@ def _settings(env: _Environment) -> Settings:
         postal_address=env.get("ALERTS_POSTAL_ADDRESS", read.line, demo="1 Example Street, Springfield, MD 21244"),
         contact_url=env.get("ALERTS_CONTACT_URL", read.optional(read.link), ""),
         privacy_url=env.get("ALERTS_PRIVACY_URL", read.optional(read.link), ""),
+        widget_origins=env.get("ALERTS_WIDGET_ORIGINS", read.origins, ""),
         languages=env.get("ALERTS_LANGUAGES", read.languages, "en,es"),
         timezone=env.get("ALERTS_TIMEZONE", read.timezone, "America/New_York"),
         schedules={f: env.get(name, read.schedule(f), default) for f, (name, default) in SCHEDULES.items()},

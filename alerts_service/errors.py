@@ -13,6 +13,8 @@ class AlertsError(Exception):
     """Something went wrong, and nothing was changed."""
 
     status: ClassVar[int] = 400
+    # When it may work, in seconds: what Retry-After says (RFC 9110, 10.2.3).
+    retry_after: int | None = None
 
     def __init__(self, **values: object) -> None:
         super().__init__()
@@ -85,6 +87,35 @@ class UnknownFrequency(Refused):
 
 class TextRefused(Refused):
     """The text in “{name}” is too long or holds characters that cannot be used."""
+
+
+class WordsChanged(Refused):
+    """The words you agree to have changed. Please read them, then send the form again."""
+
+    field = "wording"
+
+
+class SentTooSoon(Refused):
+    """Please look once more at what you chose, then send the form again."""
+
+    field = "started"
+
+
+class OpenTooLong(Refused):
+    """This page had been open for more than a day. Please look once more at what you chose, then send the form
+    again."""
+
+    field = "started"
+
+
+class TooManyRequests(AlertsError):
+    """Too many people are asking for this just now. Please try again in about {minutes} min."""
+
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(minutes=-(-seconds // 60))
+        self.retry_after = seconds
 
 
 class LinkAltered(AlertsError):

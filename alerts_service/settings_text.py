@@ -4,8 +4,10 @@ The sentences are environs.ValidationError, which config collects and reports to
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from email.utils import parseaddr
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,8 +20,12 @@ from alerts_service.rules.slots import BadScheduleError, Frequency, Schedule, pa
 
 MODES = ("production", "staging", "demo")
 LANGUAGES = ("en", "es")
+REDIS_SCHEMES = ("redis", "rediss", "redis+unix")
 SMTP_SCHEMES = ("smtp", "smtps", "smtp+starttls")
 KEY_LENGTH = 32
+# Nothing of it can end a directive of a Content-Security-Policy, which names the origins that may frame us.
+_ORIGIN = re.compile(r"(?P<host>https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]))(?::\d+)?/?", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def mode(text: str) -> str:
@@ -95,6 +101,29 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def limits(base_url: str | None) -> Callable[[str], bool]:
+    """On; or off, for load tests: only where the public address is this machine."""
+
+    def parser(text: str) -> bool:
+        if text not in {"on", "off"}:
+            raise ValidationError(f"“{text}” is neither on nor off.")
+        if text == "off" and base_url and not is_loopback(_split(base_url).hostname or ""):
+            raise ValidationError("may be off only where the host of ALERTS_BASE_URL is this machine.")
+        return text == "on"
+
+    return parser
+
+
+def redis_url(text: str) -> str:
+    """A Redis that the web's processes share."""
+    url = _split(text)
+    if url.scheme not in REDIS_SCHEMES or not (url.hostname or url.path):
+        raise ValidationError(f"must look like redis://host:port/0; the schemes are {', '.join(REDIS_SCHEMES)}.")
+    if find_spec("redis") is None:
+        raise ValidationError("needs the redis package: pip install 'alerts-service[redis]'.")
+    return text
+
+
 def smtp_url(text: str) -> str:
     """The relay's address."""
     url = _split(text)
@@ -160,6 +189,22 @@ def link(text: str) -> str:
     if not ((url.scheme in {"http", "https"} and url.hostname) or (url.scheme == "mailto" and "@" in url.path)):
         raise ValidationError(f"“{text}” is not a web or mailto: address.")
     return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Origins (RFC 6454, 6.1), separated by commas or spaces: as a browser writes them in its Origin header."""
+    return tuple(dict.fromkeys(_origin(part) for part in text.replace(",", " ").split()))
+
+
+def _origin(text: str) -> str:
+    found = _ORIGIN.fullmatch(text.lower())
+    url = _split(text.lower())
+    if not found or not url.hostname:
+        raise ValidationError(f"“{text}” is not an origin like https://www.example.org.")
+    if url.scheme == "http" and not is_loopback(url.hostname):
+        raise ValidationError(f"“{text}” must be https, unless its host is this machine (127.0.0.1 or localhost).")
+    port = "" if url.port in {None, _DEFAULT_PORTS[url.scheme]} else f":{url.port}"
+    return f"{found['host']}{port}"
 
 
 def labelled_links(text: str) -> tuple[tuple[str, str], ...]:

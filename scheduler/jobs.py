@@ -14,7 +14,7 @@ from flask import Flask
 
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.services import editions, fencing, steering, tallying
+from alerts_service.services import editions, fencing, steering, surges, tallying
 
 log = structlog.get_logger()
 
@@ -49,6 +49,15 @@ def tally(_settings: Settings, _stop: Stop) -> None:
     tallying.tally_finished(utcnow())
 
 
+def watch(_settings: Settings, _stop: Stop) -> None:
+    """Say when more people sign up than usual, and when that is over."""
+    seen = surges.watch(now=utcnow())
+    if seen.begun:
+        log.error("sign-ups surge; to stop them: alerts sign-ups stop", last_hour=seen.last_hour, most=seen.most)
+    if seen.ended:
+        log.info("sign-ups are usual again", last_hour=seen.last_hour, most=seen.most)
+
+
 def renew(settings: Settings, _stop: Stop) -> None:
     """Renew this host's nonce, so that an older copy of the database is known as such."""
     fencing.idle(settings, clock=utcnow())
@@ -60,6 +69,7 @@ def table() -> list[Job]:
         Job("opening", CronTrigger(second=0, timezone="UTC"), opening),
         Job("urgent", IntervalTrigger(seconds=3, timezone="UTC"), urgent),
         Job("tallying", CronTrigger(second=30, timezone="UTC"), tally),
+        Job("watching", CronTrigger(second=15, timezone="UTC"), watch),
         Job("fence", IntervalTrigger(seconds=int(fencing.RENEW_EVERY.total_seconds()), timezone="UTC"), renew),
     ]
 

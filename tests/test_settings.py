@@ -87,6 +87,8 @@ def test_every_error_is_said_at_once_in_words(production: Load) -> None:
         "ALERTS_DATABASE_URL": "mysql://localhost/alerts",
         "ALERTS_BASE_URL": "alerts.example.org",
         "ALERTS_TRUSTED_PROXIES": "many",
+        "ALERTS_LIMITS": "none",
+        "ALERTS_REDIS_URL": "http://localhost",
         "ALERTS_SMTP_URL": "http://relay",
         "ALERTS_FROM": "nobody",
         "ALERTS_SERVICE_FROM": "nobody",
@@ -97,6 +99,7 @@ def test_every_error_is_said_at_once_in_words(production: Load) -> None:
         "ALERTS_POSTAL_ADDRESS": "two\nlines",
         "ALERTS_CONTACT_URL": "javascript:alert(1)",
         "ALERTS_PRIVACY_URL": "nowhere",
+        "ALERTS_WIDGET_ORIGINS": "https://www.example.org/page",
         "ALERTS_FOOTER_LINKS": "FOIA=https://example.org/foia; Accessibility",
         "ALERTS_GOV_BANNER": "yes",
         "ALERTS_LANGUAGES": "en,fr",
@@ -144,6 +147,30 @@ def test_what_would_fail_later_is_refused_at_the_start(production: Load, name: s
     said = refusal(production, **{name: text})
     assert f"  {name}: " in said
     assert "_FILE" not in said
+
+
+def test_the_origins_of_the_widget_are_spelled_as_browsers_spell_them(production: Load) -> None:
+    given = (
+        "https://WWW.example.org/, https://example.org:443 https://[::1]:8443\thttp://localhost:80 http://127.0.0.1:81"
+    )
+    assert production(ALERTS_WIDGET_ORIGINS=given).widget_origins == (
+        "https://www.example.org",
+        "https://example.org",
+        "https://[::1]:8443",
+        "http://localhost",
+        "http://127.0.0.1:81",
+    )
+    assert production().widget_origins == ()
+    for text in (
+        "*",
+        "null",
+        "https://*.example.org",
+        "https://a.example;script-src",
+        "//a.example",
+        "ftp://a.example",
+    ):
+        assert "is not an origin" in refusal(production, ALERTS_WIDGET_ORIGINS=text)
+    assert "must be https" in refusal(production, ALERTS_WIDGET_ORIGINS="http://www.example.org")
 
 
 @pytest.mark.parametrize(
@@ -240,3 +267,10 @@ def test_a_made_key_is_long_private_and_stays(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert config.make_key(path) == made
     assert [found.name for found in path.parent.iterdir()] == ["permanent.key"]
+
+
+def test_limits_may_be_off_only_on_this_machine(production: Load) -> None:
+    assert production().limits
+    assert not production(ALERTS_LIMITS="off", ALERTS_BASE_URL="http://127.0.0.1:8000").limits
+    assert "ALERTS_LIMITS: may be off only where" in refusal(production, ALERTS_LIMITS="off")
+    assert production(ALERTS_REDIS_URL="redis://localhost:6379/1").redis_url == "redis://localhost:6379/1"

@@ -37,6 +37,11 @@ TABLE: dict[str, Entry | dict[str, Entry]] = {
         "state": Entry(f"{_HERE}.subscribers:state", "Say in one word how things stand with an address."),
         "show": Entry(f"{_HERE}.subscribers:show", "Show everything kept about an address."),
     },
+    "sign-ups": {
+        "stop": Entry(f"{_HERE}.sign_ups:stop", "Stop confirmations at once, as when the form is abused."),
+        "resume": Entry(f"{_HERE}.sign_ups:resume", "Take sign-ups again."),
+        "status": Entry(f"{_HERE}.sign_ups:status", "Say whether sign-ups are stopped, or a surge of them goes on."),
+    },
     "suppressions": {
         "list": Entry(f"{_HERE}.suppressions:list_suppressions", "List the addresses that no mail goes to."),
         "add": Entry(f"{_HERE}.suppressions:add", "Stop all mail to an address."),

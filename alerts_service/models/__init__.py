@@ -8,7 +8,7 @@ from alerts_service.models.delivery import AT_ONCE, IS_PENDING, IS_SENDING, Deli
 from alerts_service.models.digest import Digest, DigestUpdate, Drop
 from alerts_service.models.edition import CoveredFrequency, Edition, Turnstile
 from alerts_service.models.host import Host
-from alerts_service.models.installation import Fact
+from alerts_service.models.installation import SIGN_UP_SURGE, SIGN_UPS_STOPPED, Fact
 from alerts_service.models.rate import RELAY, Rate
 from alerts_service.models.signup import SignUp, SignUpTopic
 from alerts_service.models.subscriber import Subscriber
@@ -24,6 +24,8 @@ __all__ = [
     "IS_SENDING",
     "MATCHED",
     "RELAY",
+    "SIGN_UPS_STOPPED",
+    "SIGN_UP_SURGE",
     "CatchUp",
     "Category",
     "Consent",

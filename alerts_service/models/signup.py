@@ -16,6 +16,7 @@ class SignUp(Base):
     __table_args__ = (
         Index("ix_sign_ups_address", "address_hash", "requested_at"),
         Index("ix_sign_ups_mailbox", "mailbox_hash", "requested_at"),
+        Index("ix_sign_ups_requested", "requested_at"),
         {"sqlite_autoincrement": True},
     )
 

@@ -1,8 +1,9 @@
 """Tokens and keyed identifiers: what links, Message-IDs and suppressions are made of.
 
-Two keys. The secret keys rotate: a list, the first signs, all verify; they make links that expire. The
-permanent key never rotates: it makes unsubscribe links and hashes, which must outlive everything. Each
-purpose has a key of its own, derived by HMAC, so that no token can be used for another purpose.
+Two keys. The secret keys rotate: a list, the first signs, all verify; they make links that expire, and the
+time at which a form was shown. The permanent key never rotates: it makes unsubscribe links and hashes, which
+must outlive everything. Each purpose has a key of its own, derived by HMAC, so that no token can be used for
+another purpose.
 
 Tokens that are spliced into bulk mail are fixed-length base64url of a packed id and the first 128 bits of
 an HMAC-SHA-256 (RFC 2104). What stands in addresses and Message-IDs is hexadecimal, which survives whoever
@@ -33,6 +34,9 @@ _BOUNCE_SENDER = re.compile(
     rf"bounce-([0-9a-f]{{{2 * (_DELIVERY_BYTES + _BOUNCE_MAC_BYTES)}}})@[a-z0-9.-]+", re.ASCII | re.I
 )
 _MESSAGE_ID_BYTES = 16
+_MOMENT_BYTES = 8
+_MILLISECOND = timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 2104: the key fills one block of the hash.
 _BLOCK_BYTES = 64
 # What itsdangerous writes; it would also read other spellings of the same signature.
@@ -120,6 +124,17 @@ def read_preferences(keys: Sequence[str], token: str, now: datetime) -> int:
     if now.astimezone(UTC).date() - made_on > LINK_LIFETIME:
         raise LinkExpired
     return int.from_bytes(packed[:_SUBSCRIBER_BYTES], "big")
+
+
+def form_time(keys: Sequence[str], now: datetime) -> str:
+    """Return the 32-character token that says when a form was shown, to the millisecond."""
+    return _sealed(keys[0], "form-time", ((now - _EPOCH) // _MILLISECOND).to_bytes(_MOMENT_BYTES, "big"))
+
+
+def read_form_time(keys: Sequence[str], token: str, now: datetime) -> timedelta:
+    """Return how long ago a form was shown; less than nothing where clocks differ. Raises LinkAltered."""
+    packed = _opened(keys, "form-time", token, _MOMENT_BYTES)
+    return now - _EPOCH - int.from_bytes(packed, "big") * _MILLISECOND
 
 
 def unsubscribe_token(permanent_key: str, subscriber_id: int, digest_id: int = 0) -> str:

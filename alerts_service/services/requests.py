@@ -14,7 +14,7 @@ from typing import Any
 
 from alerts_service.batches import rows
 from alerts_service.db import Driver, as_text
-from alerts_service.models import AT_ONCE, DeliveryState, Lane
+from alerts_service.models import AT_ONCE, SIGN_UPS_STOPPED, DeliveryState, Lane
 from alerts_service.services import people
 from alerts_service.services.asking import ChosenTopic
 from alerts_service.services.consents import Last
@@ -22,9 +22,11 @@ from alerts_service.services.consents import Last
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known before a sign-up: the mails of the day to its mailbox, whether the address is a subscriber's,
-    the end of its consent chain, those of the topics wanted that are open, and the number of the sign-up to come."""
+    """What is known before a sign-up: whether sign-ups are stopped, the mails of the day to its mailbox, whether the
+    address is a subscriber's, the end of its consent chain, those of the topics wanted that are open, and the number
+    of the sign-up to come."""
 
+    stopped: bool
     mails: int
     known: bool
     last: Last
@@ -58,9 +60,10 @@ def standing(
         "since": since,
     }
     found = driver.execute(_standing(driver.on_postgresql), _stored(driver, values)).fetchall()
-    mails, known, kept, next_id, number, last_hash = found[0][:6]
+    stopped, mails, known, kept, next_id, number, last_hash = found[0][:7]
     topics = [ChosenTopic(topic_id, slug) for *_, topic_id, slug in found if topic_id is not None]
-    return Standing(mails, bool(known), Last(number, last_hash, words_known=kept is not None), topics, next_id)
+    last = Last(number, last_hash, words_known=kept is not None)
+    return Standing(bool(stopped), mails, bool(known), last, topics, next_id)
 
 
 def keep_words(driver: Driver, words: Mapping[str, Any]) -> None:
@@ -96,11 +99,12 @@ def _standing(on_postgresql: bool) -> str:
     return _for_driver(
         f"""
 WITH asked AS MATERIALIZED (
-  SELECT (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since) AS mails,
+  SELECT EXISTS (SELECT 1 FROM installation WHERE name = '{SIGN_UPS_STOPPED}') AS stopped,
+         (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since) AS mails,
          EXISTS (SELECT 1 FROM subscribers WHERE address_key = :address_key AND ended_at IS NULL) AS known,
          (SELECT version FROM wordings WHERE version = :version) AS version, {next_id} AS next_id
 )
-SELECT a.mails, a.known, a.version, a.next_id, c.number, c.hash, t.id, t.slug FROM asked a
+SELECT a.stopped, a.mails, a.known, a.version, a.next_id, c.number, c.hash, t.id, t.slug FROM asked a
 LEFT JOIN (
   SELECT number, hash FROM consents WHERE address_hash = :address_hash ORDER BY number DESC LIMIT 1
 ) AS c ON true

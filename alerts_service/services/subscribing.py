@@ -56,7 +56,8 @@ class SignUpSeen:
 def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
     """Take a sign-up: the request, its consent record and the mail that asks for confirmation, or nothing.
 
-    The outcome looks the same for every well-formed address. Above the cap per mailbox nothing is written.
+    The outcome looks the same for every well-formed address. Above the cap per mailbox, and while
+    sign-ups are stopped, nothing is written.
     Raises Invalid with every error.
     """
     address = _readable(asked)
@@ -70,7 +71,7 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
         since = now - timedelta(days=1)
         before = requests.standing(driver, **keys, wanted=asked.topics, version=consents.version(origin), since=since)
         topics, frequency = _choose(asked, before.topics, address)
-        if before.mails >= MAILS_A_DAY:
+        if before.stopped or before.mails >= MAILS_A_DAY:
             return
         if asked.wording and not before.last.words_known:
             requests.keep_words(driver, consents.words(origin, now))
@@ -89,6 +90,13 @@ def ask(asked: Asked, *, settings: Settings, now: datetime) -> None:
             "details": {"sign_up": before.next_id, "locale": asked.locale},
         }
         requests.write(driver, consent | sign_up, topics)
+
+
+def check(asked: Asked) -> None:
+    """Say what is wrong with a form, and write nothing. Raises Invalid with every error."""
+    address = _readable(asked)
+    with reading() as session:
+        _choose(asked, open_topics(session), address)
 
 
 def look(token: str, *, settings: Settings, now: datetime) -> SignUpSeen:

@@ -1,4 +1,4 @@
-"""Everything that speaks HTTP: the public pages and the health checks.
+"""Everything that speaks HTTP: the public pages, the widget for other sites with its API, and the health checks.
 
 A view reads the request, calls one service, answers. Public pages set no cookie and keep no session; the
 posts of people who came by a link are authorised by the link's token, so they need no CSRF token either.
@@ -11,16 +11,20 @@ from alerts_service.config import Settings
 from alerts_service.web import (
     confirming,
     errors,
+    guarding,
     headers,
     health,
     languages,
+    limiting,
     pages,
     preferences,
     reading,
     signing_up,
     static_files,
     unsubscribing,
+    widget,
 )
+from alerts_service.web.api import signups
 
 LARGEST_BODY = 1024 * 1024
 
@@ -37,10 +41,12 @@ def register(app: Flask) -> None:
     app.before_request(_refuse_a_large_body)
     languages.register(app, settings)
     pages.register(app, settings)
+    guarding.register(app)
+    limiting.register(app, settings)
     headers.register(app, settings)
     static_files.register(app, headers.of_files(settings))
     errors.register(app)
-    for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
+    for module in (signing_up, signups, widget, confirming, preferences, unsubscribing, reading, health):
         app.register_blueprint(module.blueprint)
 
 

@@ -1,4 +1,4 @@
-"""Error pages: a plain sentence and what to do next, in the reader's language."""
+"""What went wrong, in a plain sentence of the reader's language: a page to people, a problem to programs."""
 
 from http import HTTPStatus
 
@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from alerts_service.errors import AlertsError
+from alerts_service.web.api import problems
 from alerts_service.web.languages import sentence
 
 log = structlog.get_logger()
@@ -22,7 +23,10 @@ def register(app: Flask) -> None:
 
 
 def _refused(error: AlertsError) -> Response:
-    return _page(sentence(error), error.status)
+    answer = _told(sentence(error), error.status)
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _http(error: HTTPException) -> Response:
@@ -32,9 +36,10 @@ def _http(error: HTTPException) -> Response:
         HTTPStatus.NOT_FOUND: _("There is no page at this address. Check that the whole address is there."),
         HTTPStatus.METHOD_NOT_ALLOWED: _("This page cannot be used that way."),
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _("What was sent is too large."),
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE: _("What was sent is not of the kind that is read here."),
     }
     fallback = _("Something went wrong here, and nothing was changed. Try again in a few minutes.")
-    answer = _page(sentences.get(status, fallback), status)
+    answer = _told(sentences.get(status, fallback), status)
     for name, value in error.get_headers():
         if name == "Allow":  # RFC 9110, 15.5.6
             answer.headers[name] = value
@@ -44,10 +49,12 @@ def _http(error: HTTPException) -> Response:
 def _database(error: SQLAlchemyError) -> Response:
     """The database is busy, full or away: what was being written has been rolled back."""
     log.error("the database could not be used", error=str(error.__cause__ or error))
-    answer = _page(_("We cannot save anything just now. Try again in a few minutes."), HTTPStatus.SERVICE_UNAVAILABLE)
+    answer = _told(_("We cannot save anything just now. Try again in a few minutes."), HTTPStatus.SERVICE_UNAVAILABLE)
     answer.headers["Retry-After"] = "60"
     return answer
 
 
-def _page(words: str, status: int) -> Response:
+def _told(words: str, status: int) -> Response:
+    if problems.wanted():
+        return problems.problem(words, status)
     return make_response(render_template("pages/error.html", sentence=words), status)

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts_service.clock import utcnow
-from alerts_service.services import installing, lateness
+from alerts_service.services import installing, lateness, stopping, surges
 from alerts_service.web import pages
 
 blueprint = Blueprint("health", __name__)
@@ -44,6 +44,18 @@ def scheduler() -> ResponseReturnValue:
     except SQLAlchemyError:
         return jsonify(database="unreachable"), 503
     return (jsonify(scheduler="late", late=late), 503) if late else (jsonify(scheduler="ok", late=[]), 200)
+
+
+@blueprint.get("/healthz/sign-ups")
+def sign_ups() -> ResponseReturnValue:
+    """Sign-ups come as usual; 503 while there is a surge of them, and while they are stopped."""
+    try:
+        stopped, surge = stopping.since_when(), surges.since_when()
+    except SQLAlchemyError:
+        return jsonify(database="unreachable"), 503
+    if stopped:
+        return jsonify(sign_ups="stopped", since=stopped.since.isoformat()), 503
+    return (jsonify(sign_ups="surge", since=surge.isoformat()), 503) if surge else (jsonify(sign_ups="usual"), 200)
 
 
 @blueprint.get("/robots.txt")

@@ -7,7 +7,7 @@ from alerts_service.clock import utcnow
 from alerts_service.errors import Invalid, Refused
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import catalogue, preferences
-from alerts_service.web import pages
+from alerts_service.web import limiting, pages
 from alerts_service.web.languages import sentence, speak, spoken
 from alerts_service.web.signing_up import by_field
 
@@ -27,11 +27,14 @@ def send_link() -> ResponseReturnValue:
     """Mail a link; the answer is the same for every well-formed address."""
     email = pages.email_given()
     speak(request.form.get("lang", ""))
+    turns = limiting.links(pages.network())
+    limiting.limits().check(turns)
     try:
         preferences.ask_link(email, locale=spoken(), settings=pages.settings(), now=utcnow())
     except Refused as error:
         page = render_template("pages/preferences_ask.html", email=email, error=sentence(error), asked=False)
         return page, error.status
+    limiting.limits().count(turns)
     return render_template("pages/preferences_ask.html", email="", error=None, asked=True)
 
 

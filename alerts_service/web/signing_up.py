@@ -6,12 +6,11 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from alerts_service.clock import utcnow
 from alerts_service.errors import Invalid, NearMiss, Refused
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import catalogue, subscribing
 from alerts_service.services.subscribing import Asked
-from alerts_service.web import pages, sealed_forms
+from alerts_service.web import guarding, pages, sealed_forms
 from alerts_service.web.languages import sentence, speak, spoken
 
 blueprint = Blueprint("signing_up", __name__)
@@ -34,15 +33,7 @@ class Form:
 @blueprint.get("/")
 def form() -> ResponseReturnValue:
     """The form, with what the address preselects."""
-    asked = request.args
-    frequency = asked.get("frequency", "")
-    return _form(
-        Form(
-            topics=frozenset(" ".join(asked.getlist("topics")).split()),
-            frequency=frequency if frequency in set(Frequency) else Frequency.WEEKLY,
-            source=_kept(asked.get("source", "")),
-        )
-    )
+    return _form(preselected())
 
 
 @blueprint.get("/subscribe")
@@ -55,11 +46,11 @@ def form_moved() -> ResponseReturnValue:
 def subscribe() -> ResponseReturnValue:
     """Take the form; the answer is the same for every well-formed address."""
     speak(request.form.get("lang", ""))
-    asked = _asked(request.form)
+    given, asked = request.form, _asked(request.form)
     try:
-        subscribing.ask(asked, settings=pages.settings(), now=utcnow())
+        guarding.sign_up(asked, started=given.get(guarding.STARTED, ""), unseen=given.get(guarding.UNSEEN, ""))
     except Invalid as invalid:
-        return _form(_refused(asked, invalid.errors)), invalid.status
+        return _form(refused(asked, invalid.errors)), invalid.status
     return to_inbox(asked)
 
 
@@ -71,9 +62,9 @@ def ask_again() -> ResponseReturnValue:
     if asked is None:
         return redirect(pages.address("signing_up.form", spoken()), 303)
     try:
-        subscribing.ask(asked, settings=pages.settings(), now=utcnow())
+        guarding.sign_up(asked, started="", unseen="")
     except Invalid as invalid:
-        return _form(_refused(asked, invalid.errors)), invalid.status
+        return _form(refused(asked, invalid.errors)), invalid.status
     return to_inbox(asked, repeated=True)
 
 
@@ -104,7 +95,7 @@ def _asked(given: MultiDict[str, str]) -> Asked:
     )
 
 
-def _refused(asked: Asked, errors: list[Refused]) -> Form:
+def refused(asked: Asked, errors: list[Refused]) -> Form:
     """Return the form as it was filled in, with what is wrong with it and what may have been meant."""
     meant = next((error for error in errors if isinstance(error, NearMiss)), None)
     return Form(
@@ -115,6 +106,17 @@ def _refused(asked: Asked, errors: list[Refused]) -> Form:
         sure_of=asked.address.rpartition("@")[2].strip() if meant else asked.sure_of,
         suggestion=str(meant.values["suggestion"]) if meant else "",
         errors=by_field(errors),
+    )
+
+
+def preselected() -> Form:
+    """Return the form as the address asks for it; what it cannot ask for is left out."""
+    asked = request.args
+    frequency = asked.get("frequency", "")
+    return Form(
+        topics=frozenset(" ".join(asked.getlist("topics")).split()),
+        frequency=frequency if frequency in set(Frequency) else Frequency.WEEKLY,
+        source=_kept(asked.get("source", "")),
     )
 
 

@@ -9,7 +9,7 @@ from tests.scene import Scene
 from tests.web.asking import FORM
 from tests.web.conftest import Town
 
-NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "robots", "icon"}
+NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "surges", "robots", "icon"}
 LONG = "https://example.org/" + "x" * 200 + "\n\n> quoted\n\n- one\n\n      " + "code " * 60
 
 

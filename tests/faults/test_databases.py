@@ -1,5 +1,6 @@
 """The database under a sending scheduler: restarted, full, changed by an upgrade."""
 
+import dataclasses
 import os
 import resource
 import sqlite3
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from sqlalchemy import event, text
 
+from alerts_service import create_app
 from alerts_service.db import db
 from alerts_service.services import installing, rates
 from scheduler import receipts
@@ -82,8 +83,9 @@ def test_a_receipt_that_the_disk_has_no_room_for_ends_the_worker_and_is_not_read
 
 @ON_SQLITE
 def test_on_a_full_disk_a_sign_up_writes_nothing_and_can_be_made_again_when_there_is_room(
-    scene: Scene, app: Flask
+    scene: Scene,
 ) -> None:
+    app = create_app(dataclasses.replace(scene.settings, limits=False))
     client = app.test_client()
     form = {"topics": ["idd"], "frequency": "daily"}
     with app.app_context():
@@ -100,6 +102,8 @@ def test_on_a_full_disk_a_sign_up_writes_nothing_and_can_be_made_again_when_ther
         db.engine.dispose()
     assert client.post("/subscribe", data=form | {"email": f"r{len(answers) - 1}@example.org"}).status_code == 303
     assert rows()["deliveries"] == written["deliveries"] + 1
+    with app.app_context():
+        db.engine.dispose()
 
 
 @pytest.mark.slow

@@ -15,10 +15,12 @@ NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 OLD, NEW, OTHER = "old-secret-key-000000000000000000000", "new-secret-key-00000000000000000000", "x" * 32
 PERMANENT = "permanent-key-0000000000000000000000"
 
+MILLISECOND = timedelta(milliseconds=1)
+
 Make = Callable[[str, int], str]
 Read = Callable[[Sequence[str], str], object]
 
-# Every purpose, as (make with one key, read with keys). The first three are made of the rotating secret keys.
+# Every purpose, as (make with one key, read with keys). The first four are made of the rotating secret keys.
 PURPOSES: dict[str, tuple[Make, Read]] = {
     "confirm": (
         lambda key, n: tokens.confirm_token([key], n, NOW),
@@ -32,13 +34,17 @@ PURPOSES: dict[str, tuple[Make, Read]] = {
         lambda key, n: tokens.preferences_token(key, n, NOW),
         lambda keys, token: tokens.read_preferences(keys, token, NOW),
     ),
+    "form-time": (
+        lambda key, n: tokens.form_time([key], NOW - n * MILLISECOND),
+        lambda keys, token: tokens.read_form_time(keys, token, NOW) // MILLISECOND,
+    ),
     "unsubscribe": (
         lambda key, n: tokens.unsubscribe_token(key, n, 0),
         lambda keys, token: tokens.read_unsubscribe(keys[0], token)[0],
     ),
     "digest": (tokens.digest_token, lambda keys, token: tokens.read_digest(keys[0], token)),
 }
-ROTATING = ("confirm", "not-me", "preferences")
+ROTATING = ("confirm", "not-me", "preferences", "form-time")
 each_purpose = pytest.mark.parametrize("purpose", PURPOSES)
 each_rotating = pytest.mark.parametrize("purpose", ROTATING)
 

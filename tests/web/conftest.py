@@ -125,6 +125,7 @@ class Town:
             "alive": "/healthz",
             "ready": "/readyz",
             "scheduler": "/healthz/scheduler",
+            "surges": "/healthz/sign-ups",
             "robots": "/robots.txt",
             "icon": "/static/icon.svg",
         }

@@ -9,7 +9,7 @@ from tests.web.conftest import Town
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
 
-NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "surges", "robots", "icon"}
+NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "surges", "robots", "icon", "widget", "kept_widget", "api_form"}
 
 
 def paths(town: Town) -> dict[str, str]:

@@ -77,7 +77,7 @@ def builder() -> ResponseReturnValue:
         "widget/builder.html",
         form=chosen,
         look=look,
-        words=words,
+        link_words=words,
         query=_query(chosen, look),
         topics=" ".join(sorted(chosen.topics)),
         properties={

@@ -188,7 +188,7 @@ def test_the_builder_shows_each_choice_at_once_and_works_without_a_script_too(op
     said = complaints(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/embed/builder?lang=en")
-    page.locator("#topic-dementia").check()
+    page.locator("#builder #topic-dementia").check()
     page.get_by_label("Español").check()
     page.get_by_label("Colour of the button").fill("#ffe396")
     widget = page.locator("#preview ealert-signup")
@@ -204,7 +204,7 @@ def test_the_builder_shows_each_choice_at_once_and_works_without_a_script_too(op
 
     plain = open_page(script=False)
     plain.goto("/embed/builder?lang=en")
-    plain.locator("#topic-dementia").check()
+    plain.locator("#builder #topic-dementia").check()
     plain.get_by_label("Español").check()
     plain.get_by_role("button", name="Show it").click()
     assert plain.locator("#lines-element").input_value() == lines

@@ -126,7 +126,6 @@ def _settings(env: _Environment) -> Settings:
     port = env.get("PORT", read.number(1, 65_000), str(DEMO_PORT)) or DEMO_PORT
     base_url = env.get("ALERTS_BASE_URL", read.base_url, demo=f"http://127.0.0.1:{port}")
     from_address = env.get("ALERTS_FROM", read.mailbox, demo=f"{DEMO_NAME} <alerts@care.example>")
-    texts = {frequency: env.get(name, str, default) for frequency, (name, default) in SCHEDULES.items()}
     # The demo's own inbox takes everything; any other relay only what the allow-list names.
     own_inbox = env.demo and not os.environ.get("ALERTS_SMTP_URL")
     return Settings(
@@ -159,7 +158,7 @@ def _settings(env: _Environment) -> Settings:
         languages=env.get("ALERTS_LANGUAGES", read.languages, "en,es"),
         timezone=env.get("ALERTS_TIMEZONE", read.timezone, "America/New_York"),
         schedules={f: env.get(name, read.schedule(f), default) for f, (name, default) in SCHEDULES.items()},
-        schedule_texts=texts,
+        schedule_texts={f: env.get(name, str, default) for f, (name, default) in SCHEDULES.items()},
         gov_banner=env.get("ALERTS_GOV_BANNER", read.switch, "off"),
         footer_links=env.get("ALERTS_FOOTER_LINKS", read.labelled_links, ""),
     )

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from alerts_service.config import Settings
 from alerts_service.web import (
     confirming,
+    embedding,
     errors,
     guarding,
     headers,
@@ -46,7 +47,7 @@ def register(app: Flask) -> None:
     headers.register(app, settings)
     static_files.register(app, headers.of_files(settings))
     errors.register(app)
-    for module in (signing_up, signups, widget, confirming, preferences, unsubscribing, reading, health):
+    for module in (signing_up, signups, widget, embedding, confirming, preferences, unsubscribing, reading, health):
         app.register_blueprint(module.blueprint)
 
 

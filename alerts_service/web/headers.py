@@ -5,11 +5,22 @@ from flask import Flask, Response, request
 from alerts_service.config import Settings
 
 A_YEAR = 365 * 24 * 3600
-_CSP = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+_POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
 # Pages behind a token, and answers to forms: not to be kept, found or told of.
 _PRIVATE = ("/confirm/", "/not-me/", "/preferences", "/unsubscribe/", "/subscribe", "/check-your-inbox", "/digests/")
+
+
+def policy(**changes: str) -> str:
+    """Return the Content-Security-Policy of a page that needs more than the others, such as `script_src`."""
+    wider = {name.replace("_", "-"): sources for name, sources in changes.items()}
+    return "; ".join(f"{name} {sources}" for name, sources in (_POLICY | wider).items())
 
 
 def always(settings: Settings) -> list[tuple[str, str]]:
@@ -26,19 +37,20 @@ def always(settings: Settings) -> list[tuple[str, str]]:
 
 def of_files(settings: Settings) -> list[tuple[str, str]]:
     """Return the headers of files."""
-    found = [*always(settings), ("Content-Security-Policy", _CSP)]
+    found = [*always(settings), ("Content-Security-Policy", policy())]
     return found if settings.mode == "production" else [*found, ("X-Robots-Tag", "noindex")]
 
 
 def register(app: Flask, settings: Settings) -> None:
     """Put the headers on every answer."""
+    plain = policy()
     on_all = [*always(settings), ("Vary", "Accept-Language")]
 
     @app.after_request
     def add(response: Response) -> Response:
         headers = response.headers
         headers.extend(on_all)
-        headers.setdefault("Content-Security-Policy", _CSP)
+        headers.setdefault("Content-Security-Policy", plain)
         private = request.path.startswith(_PRIVATE)
         if private or settings.mode != "production":
             headers["X-Robots-Tag"] = "noindex"

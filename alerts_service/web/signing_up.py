@@ -33,7 +33,7 @@ class Form:
 @blueprint.get("/")
 def form() -> ResponseReturnValue:
     """The form, with what the address preselects."""
-    return _form(preselected())
+    return show(preselected())
 
 
 @blueprint.get("/subscribe")
@@ -46,11 +46,11 @@ def form_moved() -> ResponseReturnValue:
 def subscribe() -> ResponseReturnValue:
     """Take the form; the answer is the same for every well-formed address."""
     speak(request.form.get("lang", ""))
-    given, asked = request.form, _asked(request.form)
+    given, asked = request.form, asked_in(request.form, pages.address("signing_up.form"))
     try:
         guarding.sign_up(asked, started=given.get(guarding.STARTED, ""), unseen=given.get(guarding.UNSEEN, ""))
     except Invalid as invalid:
-        return _form(refused(asked, invalid.errors)), invalid.status
+        return show(refused(asked, invalid.errors)), invalid.status
     return to_inbox(asked)
 
 
@@ -64,7 +64,7 @@ def ask_again() -> ResponseReturnValue:
     try:
         guarding.sign_up(asked, started="", unseen="")
     except Invalid as invalid:
-        return _form(refused(asked, invalid.errors)), invalid.status
+        return show(refused(asked, invalid.errors)), invalid.status
     return to_inbox(asked, repeated=True)
 
 
@@ -81,14 +81,15 @@ def to_inbox(asked: Asked, *, repeated: bool = False) -> ResponseReturnValue:
     return redirect(f"{address}&again={sealed_forms.seal(asked)}{'&repeated=1' if repeated else ''}", 303)
 
 
-def _asked(given: MultiDict[str, str]) -> Asked:
+def asked_in(given: MultiDict[str, str], page: str) -> Asked:
+    """Return what a form asks for, and the page that it stood on."""
     return Asked(
         address=given.get("instead") or pages.email_given(),
         topics=tuple(dict.fromkeys(given.getlist("topics"))),
         frequency=given.get("frequency", ""),
         locale=spoken(),
         source=given.get("source", ""),
-        page=pages.address("signing_up.form"),
+        page=page,
         wording=pages.consent_wording(),
         network=pages.network(),
         sure_of=given.get("sure", ""),
@@ -120,9 +121,11 @@ def preselected() -> Form:
     )
 
 
-def _form(shown: Form) -> str:
+def show(shown: Form, **around: str) -> str:
+    """Return the page of a form; `around`: another layout and action than those of the site's own page."""
     return render_template(
         "pages/sign_up.html",
+        **around,
         form=shown,
         categories=catalogue.choices(spoken()),
         frequencies=list(Frequency),

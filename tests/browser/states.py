@@ -9,7 +9,7 @@ from tests.scene import Scene
 from tests.web.asking import FORM
 from tests.web.conftest import Town
 
-NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "surges", "robots", "icon"}
+NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "surges", "robots", "icon", "widget", "kept_widget", "api_form"}
 LONG = "https://example.org/" + "x" * 200 + "\n\n> quoted\n\n- one\n\n      " + "code " * 60
 
 
@@ -28,6 +28,7 @@ def pages(client: FlaskClient, town: Town, language: str) -> Mapping[str, str]:
     found["saved"] = client.get(paths["preferences"], query_string=wish | {"saved": "1"})
     for name, path, form in (
         ("wrong form", "/subscribe", {"email": "ann@", "frequency": "hourly"}),
+        ("wrong form in a frame", "/embed", {"email": "ann@", "frequency": "hourly"}),
         ("question", "/subscribe", FORM | {"email": "ann@gmial.com"}),
         ("link sent", "/preferences", {"email": town.ann}),
         ("link refused", "/preferences", {"email": ""}),

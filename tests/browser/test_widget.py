@@ -34,6 +34,11 @@ STRICT = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 POLICIES = {"strict": STRICT, "no-styles": STRICT.replace("style-src 'self'; ", ""), "blocked": "script-src 'none'"}
+FRAME = """(address) => {
+  const frame = document.createElement("iframe");
+  Object.assign(frame, { src: address, title: "Sign up for e-alerts", width: "100%", height: 900 });
+  document.querySelector("main").append(frame);
+}"""
 HEARD = "document.addEventListener('ealert-sent', (event) => { window.heard = JSON.stringify(event.detail) })"
 
 
@@ -137,8 +142,8 @@ def test_a_strict_page_elsewhere_takes_a_sign_up_by_keyboard_alone(
 def test_where_anything_fails_the_link_stays_with_what_was_chosen(
     open_page: OpenPage, settings: Settings, scene: Scene, host: str
 ) -> None:
-    waiting, held = open_page(), []  # for its ten seconds, while the rest goes on
-    waiting.route(f"{settings.base_url}/api/**", lambda route: held.append(route))
+    waiting = open_page()  # for its ten seconds, while the rest goes on
+    waiting.route(f"{settings.base_url}/api/**", lambda _route: None)
     waiting.goto(f"{host}/strict")
 
     blocked = open_page()
@@ -175,5 +180,54 @@ def test_where_anything_fails_the_link_stays_with_what_was_chosen(
     assert faults(page) == []
 
     expect(waiting.get_by_role("link")).to_have_attribute("href", chosen, timeout=15_000)
-    assert len(held) == 1
     assert scene.deliveries() == []
+
+
+def test_the_builder_shows_each_choice_at_once_and_works_without_a_script_too(open_page: OpenPage) -> None:
+    page = open_page(320)
+    said = complaints(page)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/embed/builder?lang=en")
+    page.locator("#builder #topic-dementia").check()
+    page.get_by_label("Español").check()
+    page.get_by_label("Colour of the button").fill("#ffe396")
+    widget = page.locator("#preview ealert-signup")
+    expect(widget.get_by_role("checkbox", checked=True)).to_have_accessible_name(re.compile("^Enfermedad"))
+    expect(widget.get_by_role("button")).to_have_css("background-color", "rgb(255, 227, 150)")
+    expect(widget.get_by_role("button")).to_have_css("color", "rgb(27, 27, 27)")
+    page.get_by_role("button", name="Copy For your page").click()
+    expect(page.locator("#told")).to_have_text("Copied.")
+    lines = page.locator("#lines-element").input_value()
+    assert 'topics="dementia" frequency="weekly" lang="es"' in lines
+    assert page.evaluate("navigator.clipboard.readText()") == lines
+    assert (faults(page), overflow(page), said) == ([], 0, [])
+
+    plain = open_page(script=False)
+    plain.goto("/embed/builder?lang=en")
+    plain.locator("#builder #topic-dementia").check()
+    plain.get_by_label("Español").check()
+    plain.get_by_role("button", name="Show it").click()
+    assert plain.locator("#lines-element").input_value() == lines
+    expect(plain.locator("#preview a")).to_have_text("Suscríbase a las alertas")
+    expect(plain.get_by_role("button", name="Copy")).to_have_count(0)
+
+
+def test_a_frame_on_another_site_takes_a_sign_up(
+    open_page: OpenPage, settings: Settings, scene: Scene, host: str
+) -> None:
+    page = open_page(768)
+    page.goto(f"{host}/open")
+    page.evaluate(FRAME, f"{settings.base_url}/embed?topics=dementia")
+    frame = page.frame_locator("iframe")
+    frame.get_by_label("Your e-mail address").fill(ANN)
+    page.wait_for_timeout(2100)
+    frame.get_by_role("button", name="Sign up").click()
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Look in your inbox")
+    assert faults(page) == []
+    assert [row.address for row in scene.deliveries()] == [ANN]
+    elsewhere = open_page()
+    said = complaints(elsewhere)
+    elsewhere.goto(f"{host.replace('127.0.0.1', 'localhost')}/open")
+    elsewhere.evaluate(FRAME, f"{settings.base_url}/embed")
+    elsewhere.wait_for_timeout(500)
+    assert any("frame-ancestors" in line for line in said), "a site that is not listed shows no frame"

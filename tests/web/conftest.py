@@ -19,6 +19,7 @@ from alerts_service.config import Settings
 from alerts_service.db import Base, db
 from alerts_service.rules import tokens
 from alerts_service.services import publishing
+from alerts_service.web import widget
 from tests.conftest import make_settings
 from tests.scene import Scene
 
@@ -122,6 +123,12 @@ class Town:
             "update": f"/updates/{self.update}",
             "withdrawn": f"/updates/{self.withdrawn}",
             "digest": f"/digests/{tokens.digest_token(with_key, self.digest)}",
+            "embed": "/embed",
+            "embed_sent": "/embed/sent",
+            "builder": "/embed/builder",
+            "widget": "/widget.js",
+            "kept_widget": f"/widget-{widget.version_of(widget.PRESENT.read_bytes())}.js",
+            "api_form": "/api/v1/form",
             "alive": "/healthz",
             "ready": "/readyz",
             "scheduler": "/healthz/scheduler",

@@ -240,7 +240,7 @@ PAGES = {
     "null/": "/api/v1/signups",
     f"{HOST}/{'x' * 300}": "/api/v1/signups",
     f"{HOST}/a\u202eb": "/api/v1/signups",
-    f"{HOST}/caf\u00e9?token=1": f"{HOST}/caf\u00e9",
+    f"{HOST}/\u00e9?token=1": f"{HOST}/\u00e9",
 }
 
 

@@ -145,18 +145,13 @@ def _given() -> dict[str, Any]:
 
 def _text(given: dict[str, Any], name: str) -> str:
     found = given.get(name, "")
-    return _readable(found) if isinstance(found, str) else ""
+    return found if isinstance(found, str) else ""
 
 
 def _texts(given: dict[str, Any], name: str) -> tuple[str, ...]:
     found = given.get(name)
     texts = found if isinstance(found, list) else []
-    return tuple(dict.fromkeys(_readable(text) for text in texts if isinstance(text, str)))
-
-
-def _readable(text: str) -> str:
-    """JSON can spell halves of characters (RFC 8259, 8.2), which no database takes."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return tuple(dict.fromkeys(text for text in texts if isinstance(text, str)))
 
 
 def _page(text: str) -> str:

@@ -24,12 +24,14 @@ def confirmation(
     settings: Settings,
     now: datetime,
     expires_at: datetime,
+    asked_at: datetime | None = None,
 ) -> Words:
-    """The mail that asks a new reader to press the button."""
+    """The mail that asks a new reader to press the button; with `asked_at`, the reminder of it."""
     return _words(
-        "confirmation",
+        "reminder" if asked_at else "confirmation",
         locale,
         settings,
+        asked_at=asked_at,
         topics=topics,
         frequency=frequency,
         expires_at=expires_at,

@@ -50,7 +50,7 @@ def letter_words(delivery: Claimed, *, settings: Settings, now: datetime) -> Wor
     details = delivery.details or {}
     locale = details.get("locale", settings.languages[0])
     with reading() as session:
-        if delivery.kind in {MailKind.CONFIRMATION, MailKind.ALREADY_SUBSCRIBED}:
+        if delivery.kind in {MailKind.CONFIRMATION, MailKind.REMINDER, MailKind.ALREADY_SUBSCRIBED}:
             return _confirmation(session, delivery.kind, details["sign_up"], locale, settings, now)
         if delivery.kind == MailKind.WELCOME:
             return _welcome(session, details["subscriber"], locale, settings, now)
@@ -74,7 +74,8 @@ def _confirmation(
     query = select(Subscriber).where(Subscriber.address_hash == sign_up.address_hash)
     subscriber = session.scalar(query) if kind == MailKind.ALREADY_SUBSCRIBED else None
     if subscriber is None:
-        return compose.confirmation(topics=_titles(sign_up.topics, locale), **common)
+        asked_at = sign_up.requested_at if kind == MailKind.REMINDER else None
+        return compose.confirmation(topics=_titles(sign_up.topics, locale), asked_at=asked_at, **common)
     followed = following.followed(session, subscriber)
     new = [topic for topic in sign_up.topics if topic.id not in followed]
     return compose.already_subscribed(

@@ -21,8 +21,9 @@ from alerts_service.services.consents import Last
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known before a sign-up: the mails of the day to its mailbox, whether the address is a subscriber's,
-    the end of its consent chain, those of the topics wanted that are open, and the number of the sign-up to come."""
+    """What is known before a sign-up: the mails of the day to its mailbox (reminders, too), whether the address is a
+    subscriber's, the end of its consent chain, those of the topics wanted that are open, and the number of the sign-up
+    to come."""
 
     mails: int
     known: bool
@@ -95,7 +96,8 @@ def _standing(on_postgresql: bool) -> str:
     return _for_driver(
         f"""
 WITH asked AS MATERIALIZED (
-  SELECT (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since) AS mails,
+  SELECT (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since)
+         + (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND reminded_at > :since) AS mails,
          EXISTS (SELECT 1 FROM subscribers WHERE address_key = :address_key AND ended_at IS NULL) AS known,
          (SELECT version FROM wordings WHERE version = :version) AS version, {next_id} AS next_id
 )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import db, driving, reading, transaction
-from alerts_service.errors import LinkAltered, LinkExpired, Refused
+from alerts_service.errors import LinkExpired, Refused
 from alerts_service.models import MailKind, SignUp, Subscriber, Topic
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.addresses import Address
@@ -21,6 +21,7 @@ from alerts_service.services.consents import Origin
 
 MAILS_A_DAY = 3
 NOT_ME = "not me"
+ANSWERED = "answered"
 LONGEST_SOURCE = 200
 
 
@@ -110,6 +111,7 @@ def confirm(token: str, *, wording: str, page: str, network: str, settings: Sett
         if sign_up.confirmed_at is None:
             sign_up.confirmed_at = now
             _record(session, sign_up, "confirmed", Origin(page, wording, sign_up.locale, network), now)
+            letters.call_off(session, MailKind.REMINDER, sign_up.address_hash, ANSWERED)
             suppressing.lift_by_confirmation(session, sign_up.address_hash, now)
             _subscribe(session, sign_up, now)
         return _seen(session, sign_up)
@@ -125,6 +127,7 @@ def not_me(token: str, *, settings: Settings, now: datetime) -> None:
         if sign_up.confirmed_at is None and sign_up.ended_at is None:
             sign_up.ended_at, sign_up.ended_reason = now, NOT_ME
             _record(session, sign_up, "denied", Origin("", "", sign_up.locale, ""), now)
+            letters.call_off(session, MailKind.REMINDER, sign_up.address_hash, ANSWERED)
 
 
 def _readable(asked: Asked) -> Address:
@@ -151,17 +154,16 @@ def _choose(
 
 
 def _existing(session: Session, sign_up_id: int) -> SignUp:
+    """A link that is ours to a sign-up that is not there: it was not confirmed, and is deleted."""
     sign_up = session.get(SignUp, sign_up_id)
     if sign_up is None:
-        raise LinkAltered
+        raise LinkExpired
     return sign_up
 
 
 def _waiting(session: Session, sign_up_id: int, now: datetime) -> SignUp:
     sign_up = session.get(SignUp, sign_up_id, populate_existing=True)
-    if sign_up is None:
-        raise LinkAltered
-    if sign_up.ended_at or (sign_up.confirmed_at is None and sign_up.expires_at <= now):
+    if sign_up is None or sign_up.ended_at or (sign_up.confirmed_at is None and sign_up.expires_at <= now):
         raise LinkExpired
     return sign_up
 

@@ -7,6 +7,8 @@ from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 
+from alerts_service.rules.slots import Frequency
+
 IN_FULL = 12
 
 
@@ -35,6 +37,7 @@ class Item:
     credit: str | None = None
     follow_up_of: str | None = None
     withdrawn: bool = False
+    urgent: bool = False
 
     @property
     def stands_under_its_topic(self) -> bool:
@@ -57,6 +60,13 @@ class DigestContent:
     frequency: str
     locale: str
     token: str
+
+    @property
+    def urgent(self) -> Item | None:
+        """The update for whose sake it comes at once, if there is one. Later, in a digest, it is like any other."""
+        if self.frequency != Frequency.IMMEDIATE:
+            return None
+        return min((item for item in self.items if item.urgent), key=attrgetter("place"), default=None)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,13 @@ def number(least: int, most: int) -> Callable[[str], int]:
     return parser
 
 
+def switch(text: str) -> bool:
+    """On or off."""
+    if text not in {"on", "off"}:
+        raise ValidationError(f"“{text}” is neither on nor off.")
+    return text == "on"
+
+
 def optional(parser: Callable[[str], Any]) -> Callable[[str], Any]:
     """Nothing, or what `parser` reads."""
     return lambda text: parser(text) if text else ""

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from alerts_service.config import Settings
 from alerts_service.db import db, driving, reading, transaction
 from alerts_service.errors import LinkExpired, Refused
-from alerts_service.models import MailKind, SignUp, Subscriber, Topic
+from alerts_service.models import MailKind, SignUp, Subscriber
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.addresses import Address
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, following, letters, people, requests, suppressing
+from alerts_service.services import consents, following, goodbyes, letters, people, requests, suppressing, welcoming
 from alerts_service.services.asking import Choices, ChosenTopic, open_topics
 from alerts_service.services.consents import Origin
 
@@ -201,10 +201,9 @@ def _subscribe(session: Session, sign_up: SignUp, now: datetime) -> None:
     subscriber = _subscriber(session, sign_up, now)
     followed = following.followed(session, subscriber, lock=True)
     added = [topic for topic in sign_up.topics if topic.id not in followed and topic.retired_at is None]
-    for topic in added:
-        following.start(session, subscriber, topic.id, Frequency(sign_up.frequency), now)
+    since = [following.start(session, subscriber, topic.id, Frequency(sign_up.frequency), now) for topic in added]
     if added or not followed:
-        _queue_welcome(session, subscriber, sign_up, added, now)
+        welcoming.queue(session, subscriber, sign_up, added, through=min(since, default=0), now=now)
 
 
 def _subscriber(session: Session, sign_up: SignUp, now: datetime) -> Subscriber:
@@ -220,22 +219,8 @@ def _subscriber(session: Session, sign_up: SignUp, now: datetime) -> Subscriber:
         )
         session.add(subscriber)
     elif subscriber.ended_at is not None:
-        subscriber.ended_at = subscriber.ended_reason = None
+        goodbyes.revive(session, subscriber)
         subscriber.paused_at = subscriber.paused_until = None
         subscriber.confirmed_at, subscriber.locale = now, sign_up.locale
     session.flush()
     return subscriber
-
-
-def _queue_welcome(
-    session: Session, subscriber: Subscriber, sign_up: SignUp, added: list[Topic], now: datetime
-) -> None:
-    letters.queue(
-        session,
-        MailKind.WELCOME,
-        address=subscriber.address,
-        address_hash=subscriber.address_hash,
-        locale=sign_up.locale,
-        details={"subscriber": subscriber.id, "added": [topic.id for topic in added]},
-        now=now,
-    )

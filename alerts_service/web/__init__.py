@@ -18,6 +18,7 @@ from alerts_service.web import (
     preferences,
     reading,
     signing_up,
+    undoing,
     unsubscribing,
 )
 
@@ -39,7 +40,7 @@ def register(app: Flask) -> None:
     pages.register(app, settings)
     headers.register(app, settings)
     errors.register(app)
-    for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
+    for module in (signing_up, confirming, preferences, unsubscribing, undoing, reading, health):
         app.register_blueprint(module.blueprint)
 
 

@@ -9,7 +9,16 @@ _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Pages behind a token, and answers to forms: not to be kept, found or told of.
-_PRIVATE = ("/confirm/", "/not-me/", "/preferences", "/unsubscribe/", "/subscribe", "/check-your-inbox", "/digests/")
+_PRIVATE = (
+    "/confirm/",
+    "/not-me/",
+    "/preferences",
+    "/unsubscribe/",
+    "/undo/",
+    "/subscribe",
+    "/check-your-inbox",
+    "/digests/",
+)
 
 
 def register(app: Flask, settings: Settings) -> None:

@@ -77,8 +77,17 @@ def _every_mail(settings: Settings, make_item: Make) -> dict[str, Words]:
         "already": compose.already_subscribed(
             sign_up_id=None, following=FOLLOWING, adding=[], subscriber_id=7, **asked
         ),
+        "reminder": compose.confirmation(sign_up_id=3, topics=["Telehealth", "Policy"], asked_at=START, **asked),
+        "alert": _digest([make_item(1, urgent=True)], settings, frequency="immediate"),
         "welcome": compose.welcome(
-            subscriber_id=7, following=FOLLOWING, next_slots={"weekly": EXPIRES, "immediate": START}, **plain
+            subscriber_id=7,
+            following=FOLLOWING,
+            next_slots={"weekly": EXPIRES, "immediate": START},
+            latest=[make_item(1), make_item(2, lang="es", starts_at=EXPIRES)],
+            **plain,
+        ),
+        "goodbye": compose.goodbye(
+            subscriber_id=7, topics=["Telehealth"], ended_at=START, locale="en", settings=settings
         ),
         "preferences": compose.preferences_link(subscriber_id=7, **plain),
         "unknown": compose.preferences_link(subscriber_id=None, **plain),
@@ -215,7 +224,13 @@ def test_what_people_wrote_is_text_in_html_and_itself_in_text(settings: Settings
     for words in (
         _digest([item], named),
         compose.welcome(
-            subscriber_id=1, following=[(risky, "daily")], next_slots={}, locale="en", settings=named, now=START
+            subscriber_id=1,
+            following=[(risky, "daily")],
+            next_slots={},
+            latest=[item],
+            locale="en",
+            settings=named,
+            now=START,
         ),
     ):
         assert "<script" not in words.html
@@ -256,7 +271,7 @@ def test_every_mail_is_built_to_be_read_by_everyone(settings: Settings, make_ite
 def test_no_mail_but_a_digest_holds_a_place_for_a_token(settings: Settings, make_item: Make):
     for kind, words in _every_mail(settings, make_item).items():
         held = [token for token in (UNSUBSCRIBE, PREFERENCES) if token in words.text]
-        assert held == ([UNSUBSCRIBE, PREFERENCES] if kind == "digest" else []), kind
+        assert held == ([UNSUBSCRIBE, PREFERENCES] if kind in {"digest", "alert"} else []), kind
 
 
 def test_the_confirmation_link_comes_first_and_names_the_sign_up(settings: Settings, make_item: Make):
@@ -294,6 +309,31 @@ def test_a_second_sign_up_for_nothing_new_asks_for_nothing(settings: Settings):
     )
     assert "/confirm/" not in again.text
     assert again.subject == "You already get e-alerts from Resources for Integrated Care"
+
+
+def test_an_urgent_alert_says_so_in_its_heading_and_names_its_cause_and_a_later_digest_does_not(
+    settings: Settings, make_item: Make
+):
+    items = [make_item(1, topic_positions=(1,)), make_item(2, urgent=True)]
+    for asked, subject, heading in (
+        ({"frequency": "immediate"}, "2 updates: Update number 2…", "Urgent e-alert: 2 updates"),
+        ({"frequency": "immediate", "locale": "es"}, "2 novedades: Update number 2…", "Alerta urgente: 2 novedades"),
+        ({"frequency": "weekly"}, "2 updates: Update number 1…", "Weekly e-alert: 2 updates"),
+    ):
+        words = _digest(items, settings, **asked)
+        assert words.subject == subject
+        assert heading in words.text
+        assert f">{heading}</h1>" in words.html
+    alone = _digest(items[1:], settings, frequency="immediate")
+    assert ">Urgent e-alert</h1>" in alone.html
+
+
+def test_the_goodbye_says_until_when_it_can_be_undone(settings: Settings, make_item: Make):
+    text = " ".join(_every_mail(settings, make_item)["goodbye"].text.split())
+    assert "Monday, December 28, 2026, 7:00 a.m. Eastern Time (EST)" in text
+    found = re.search(r"/undo/(\S+)", text)
+    assert found
+    assert tokens.read_undo(settings.secret_keys, found[1], START) == (7, START)
 
 
 def test_the_welcome_says_when_the_next_digest_comes_and_how_to_leave(settings: Settings, make_item: Make):

@@ -51,6 +51,7 @@ class Settings:
     lease_seconds: int
     retry_seconds: int
     name: str
+    goodbye: bool
     postal_address: str
     contact_url: str
     privacy_url: str
@@ -151,6 +152,7 @@ def _settings(env: _Environment) -> Settings:
         lease_seconds=env.get("ALERTS_LEASE_SECONDS", read.number(1, 86_400), "900"),
         retry_seconds=env.get("ALERTS_RETRY_SECONDS", read.number(1, 86_400), "300"),
         name=env.get("ALERTS_NAME", read.line, "E-alerts", demo=DEMO_NAME),
+        goodbye=env.get("ALERTS_GOODBYE", read.switch, "on"),
         postal_address=env.get("ALERTS_POSTAL_ADDRESS", read.line, demo="1 Example Street, Springfield, MD 21244"),
         contact_url=env.get("ALERTS_CONTACT_URL", read.optional(read.link), ""),
         privacy_url=env.get("ALERTS_PRIVACY_URL", read.optional(read.link), ""),

@@ -46,6 +46,13 @@ def number(least: int, most: int) -> Callable[[str], int]:
     return parser
 
 
+def switch(text: str) -> bool:
+    """On or off."""
+    if text not in {"on", "off"}:
+        raise ValidationError(f"“{text}” is neither on nor off.")
+    return text == "on"
+
+
 def optional(parser: Callable[[str], Any]) -> Callable[[str], Any]:
     """Nothing, or what `parser` reads."""
     return lambda text: parser(text) if text else ""
@@ -105,11 +112,10 @@ def limits(base_url: str | None) -> Callable[[str], bool]:
     """On; or off, for load tests: only where the public address is this machine."""
 
     def parser(text: str) -> bool:
-        if text not in {"on", "off"}:
-            raise ValidationError(f"“{text}” is neither on nor off.")
-        if text == "off" and base_url and not is_loopback(_split(base_url).hostname or ""):
+        on = switch(text)
+        if not on and base_url and not is_loopback(_split(base_url).hostname or ""):
             raise ValidationError("may be off only where the host of ALERTS_BASE_URL is this machine.")
-        return text == "on"
+        return on
 
     return parser
 
@@ -215,13 +221,6 @@ def labelled_links(text: str) -> tuple[tuple[str, str], ...]:
             raise ValidationError("each link is written as words=address, with a semicolon between two.")
         link(address.strip())
     return tuple((line(words.strip()), address.strip()) for words, _, address in found)
-
-
-def switch(text: str) -> bool:
-    """On or off."""
-    if text not in {"on", "off"}:
-        raise ValidationError(f"“{text}” is neither on nor off.")
-    return text == "on"
 
 
 def languages(text: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from flask import Flask
 
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
-from alerts_service.services import editions, fencing, steering, surges, tallying
+from alerts_service.services import editions, fencing, steering, surges, tallying, unconfirmed
 
 log = structlog.get_logger()
 
@@ -58,6 +58,18 @@ def watch(_settings: Settings, _stop: Stop) -> None:
         log.info("sign-ups are usual again", last_hour=seen.last_hour, most=seen.most)
 
 
+def remind(_settings: Settings, stop: Stop) -> None:
+    """Remind, once, of sign-ups that were not confirmed."""
+    while not stop() and (reminded := unconfirmed.remind(now=utcnow())):
+        log.info("reminded", sign_ups=reminded)
+
+
+def purge(_settings: Settings, stop: Stop) -> None:
+    """Delete sign-ups that were not confirmed in time."""
+    while not stop() and (deleted := unconfirmed.purge(now=utcnow())):
+        log.info("purged", sign_ups=deleted)
+
+
 def renew(settings: Settings, _stop: Stop) -> None:
     """Renew this host's nonce, so that an older copy of the database is known as such."""
     fencing.idle(settings, clock=utcnow())
@@ -70,6 +82,8 @@ def table() -> list[Job]:
         Job("urgent", IntervalTrigger(seconds=3, timezone="UTC"), urgent),
         Job("tallying", CronTrigger(second=30, timezone="UTC"), tally),
         Job("watching", CronTrigger(second=15, timezone="UTC"), watch),
+        Job("reminding", CronTrigger(minute="*/10", second=10, timezone="UTC"), remind),
+        Job("purging", CronTrigger(minute=5, second=20, timezone="UTC"), purge),
         Job("fence", IntervalTrigger(seconds=int(fencing.RENEW_EVERY.total_seconds()), timezone="UTC"), renew),
     ]
 

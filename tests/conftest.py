@@ -55,6 +55,7 @@ def make_settings(folder: Path, database_url: str, **changes: object) -> Setting
         lease_seconds=60,
         retry_seconds=60,
         name="Resources for Integrated Care",
+        goodbye=True,
         postal_address="7500 Security Boulevard, Baltimore, MD 21244",
         contact_url="https://care.example.org/contact",
         privacy_url="https://care.example.org/privacy",

@@ -9,6 +9,7 @@ from datetime import datetime
 from alerts_service.config import Settings
 from alerts_service.mail import environment, links
 from alerts_service.mail.encode import Words
+from alerts_service.mail.items import Item
 from alerts_service.mail.lines import tidy
 from alerts_service.rules import tokens
 
@@ -24,12 +25,14 @@ def confirmation(
     settings: Settings,
     now: datetime,
     expires_at: datetime,
+    asked_at: datetime | None = None,
 ) -> Words:
-    """The mail that asks a new reader to press the button."""
+    """The mail that asks a new reader to press the button; with `asked_at`, the reminder of it."""
     return _words(
-        "confirmation",
+        "reminder" if asked_at else "confirmation",
         locale,
         settings,
+        asked_at=asked_at,
         topics=topics,
         frequency=frequency,
         expires_at=expires_at,
@@ -71,19 +74,33 @@ def welcome(
     subscriber_id: int,
     following: Following,
     next_slots: Mapping[str, datetime],
+    latest: Sequence[Item],
     locale: str,
     settings: Settings,
     now: datetime,
 ) -> Words:
-    """The mail after a confirmation: which topics, how often, when next, and how to change it."""
+    """The mail after a confirmation: which topics, how often, when next, how to change it; the `latest` of before."""
     return _words(
         "welcome",
         locale,
         settings,
         following=following,
         next_slots=next_slots,
+        latest=latest,
         preferences=links.preferences(subscriber_id, settings, now),
         unsubscribe=links.unsubscribe(subscriber_id, settings),
+    )
+
+
+def goodbye(*, subscriber_id: int, topics: Sequence[str], ended_at: datetime, locale: str, settings: Settings) -> Words:
+    """The mail to who has left everything: that it has ended, and for how long it can be undone."""
+    return _words(
+        "goodbye",
+        locale,
+        settings,
+        topics=topics,
+        undo=links.undo(subscriber_id, ended_at, settings),
+        undo_until=ended_at + tokens.UNDO_LIFETIME,
     )
 
 

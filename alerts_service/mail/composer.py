@@ -59,9 +59,9 @@ class Composer:
         locale = content.locale
         arranged = arrange(content.items)
         page = self._page(content.frequency, locale)
-        subject, title = self._subject(page, len(content.items), arranged.in_full[0].title, locale)
+        subject, title = self._subject(page, len(content.items), digests.leading(content, arranged), locale)
         preheader = page.preheader.replace(PREHEADER, digests.as_html(digests.preheader(arranged)))
-        found = [self._part(part, locale) for part in digests.parts(arranged, content.frequency)]
+        found = [self._part(part, locale) for part in digests.parts(arranged, content)]
         text = chain(page.text_top, *(part.text for part in found), page.text_foot)
         html = chain(
             page.html_to_title,

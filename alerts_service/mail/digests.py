@@ -42,8 +42,8 @@ class Lines(NamedTuple):
 def digest(content: DigestContent, settings: Settings) -> Words:
     """Compose the words of a whole digest. Its stencil is made without them, by a Composer."""
     arranged = arrange(content.items)
-    subject = subject_of(len(content.items), arranged.in_full[0].title, content.locale, settings)
-    found = [lines(part, content.locale, settings) for part in parts(arranged, content.frequency)]
+    subject = subject_of(len(content.items), leading(content, arranged), content.locale, settings)
+    found = [lines(part, content.locale, settings) for part in parts(arranged, content)]
     whole = page(content.frequency, content.locale, settings)
     text = whole.text.replace(f"{PARTS}\n", "".join(part.text for part in found))
     shown = whole.html.replace(SUBJECT, as_html(subject)).replace(PREHEADER, as_html(preheader(arranged)))
@@ -52,10 +52,16 @@ def digest(content: DigestContent, settings: Settings) -> Words:
     return Words("digest", content.locale, subject, text, shown)
 
 
-def parts(arranged: Arranged, frequency: str) -> Iterator[Part]:
+def leading(content: DigestContent, arranged: Arranged) -> str:
+    """Return the title that the subject of a digest names: the urgent update's, else the first."""
+    return (content.urgent or arranged.in_full[0]).title
+
+
+def parts(arranged: Arranged, content: DigestContent) -> Iterator[Part]:
     """Name the parts of a digest, in order."""
     count = len(arranged.in_full) + arranged.more
-    yield Part("title", (("frequency", frequency), ("count", count)))
+    urgent = content.urgent is not None
+    yield Part("title", (("frequency", content.frequency), ("count", count), ("urgent", urgent)))
     coming = (Section("", arranged.coming),) if arranged.coming else ()
     for section in coming + arranged.sections:
         yield Part("heading", (("title", section.title),))
@@ -92,7 +98,7 @@ def page(frequency: str, locale: str, settings: Settings) -> Lines:
 
 
 def subject_of(count: int, first: str, locale: str, settings: Settings) -> str:
-    """Return the subject of a digest of so many updates; `first` is the title of the first."""
+    """Return the subject of a digest of so many updates; `first` is the title that it names."""
     return environment.headings("digest", locale, settings, count=count, first=first)[1]
 
 

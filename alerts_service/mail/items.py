@@ -7,7 +7,11 @@ from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 
+from alerts_service.rules.slots import Frequency
+
 IN_FULL = 12
+# Characters of summaries: Gmail clips a mail of more than 102 KB, its way to unsubscribe with it.
+ROOM = 48_000
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Item:
     credit: str | None = None
     follow_up_of: str | None = None
     withdrawn: bool = False
+    urgent: bool = False
 
     @property
     def stands_under_its_topic(self) -> bool:
@@ -57,6 +62,13 @@ class DigestContent:
     frequency: str
     locale: str
     token: str
+
+    @property
+    def urgent(self) -> Item | None:
+        """The update for whose sake it comes at once, if there is one. Later, in a digest, it is like any other."""
+        if self.frequency != Frequency.IMMEDIATE:
+            return None
+        return min((item for item in self.items if item.urgent), key=attrgetter("place"), default=None)
 
 
 @dataclass(frozen=True)
@@ -87,15 +99,25 @@ def ordered(items: Iterable[Item]) -> list[Item]:
 
 
 def arrange(items: Iterable[Item], *, in_full: int | None = IN_FULL) -> Arranged:
-    """Put updates in order and under their first topics; at most `in_full` of them (None: all)."""
+    """Put updates in order and under their first topics; at most `in_full` of them that fit ROOM (None: all)."""
     everything = ordered(items)
-    shown = everything if in_full is None else everything[:in_full]
+    shown = everything if in_full is None else _fitting(everything[:in_full])
     rest = [item for item in shown if item.starts_at is None]
     return Arranged(
         coming=tuple(item for item in shown if item.starts_at is not None),
         sections=tuple(Section(title, tuple(under)) for title, under in groupby(rest, _first_topic)),
         more=len(everything) - len(shown),
     )
+
+
+def _fitting(items: list[Item]) -> list[Item]:
+    """Return the first items whose summaries have room together; one always has."""
+    taken = 0
+    for number, item in enumerate(items):
+        taken += len(item.summary)
+        if number and taken > ROOM:
+            return items[:number]
+    return items
 
 
 def _first_topic(item: Item) -> str:

@@ -30,6 +30,11 @@ def unsubscribe(subscriber_id: int, settings: Settings) -> str:
     return f"{settings.base_url}/unsubscribe/{tokens.unsubscribe_token(settings.permanent_key, subscriber_id)}"
 
 
+def undo(subscriber_id: int, ended_at: datetime, settings: Settings) -> str:
+    """Return the link that undoes an end, by the button behind it."""
+    return f"{settings.base_url}/undo/{tokens.undo_token(settings.secret_keys, subscriber_id, ended_at)}"
+
+
 def home(locale: str, settings: Settings) -> str:
     """Return the sign-up page in `locale`."""
     default = locale == settings.languages[0]

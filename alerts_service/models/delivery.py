@@ -43,9 +43,11 @@ class MailKind(StrEnum):
 
     DIGEST = "digest"
     CONFIRMATION = "confirmation"
+    REMINDER = "reminder"
     ALREADY_SUBSCRIBED = "already_subscribed"
     WELCOME = "welcome"
     PREFERENCES_LINK = "preferences_link"
+    GOODBYE = "goodbye"
 
 
 # Due whatever the clock: a rehearsal may compile for a slot that lies ahead of the real time on which

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from alerts_service.db import Base, big_id
 from alerts_service.models.topic import Topic
+
+_WAITING = text("confirmed_at IS NULL")
 
 
 class SignUp(Base):
@@ -17,6 +19,8 @@ class SignUp(Base):
         Index("ix_sign_ups_address", "address_hash", "requested_at"),
         Index("ix_sign_ups_mailbox", "mailbox_hash", "requested_at"),
         Index("ix_sign_ups_requested", "requested_at"),
+        # Those to be reminded of, and those to be deleted.
+        Index("ix_sign_ups_waiting", "expires_at", sqlite_where=_WAITING, postgresql_where=_WAITING),
         {"sqlite_autoincrement": True},
     )
 
@@ -30,6 +34,7 @@ class SignUp(Base):
     source: Mapped[str] = mapped_column(String(200), default="")
     requested_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    reminded_at: Mapped[datetime | None]
     confirmed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     ended_reason: Mapped[str | None] = mapped_column(String(40))

@@ -24,6 +24,7 @@ from itsdangerous import BadSignature, SignatureExpired, TimestampSigner, URLSaf
 from alerts_service.errors import LinkAltered, LinkExpired
 
 LINK_LIFETIME = timedelta(days=7)
+UNDO_LIFETIME = timedelta(days=28)
 _MAC_BYTES = 16
 _SUBSCRIBER_BYTES = 5
 _DIGEST_BYTES = 6
@@ -63,21 +64,26 @@ def _serializer(keys: Sequence[str], purpose: str, now: datetime) -> URLSafeTime
     )
 
 
-def _read_signed(
-    keys: Sequence[str], purpose: str, token: str, now: datetime, lifetime: timedelta | None = LINK_LIFETIME
-) -> int:
+def _read_signed(keys: Sequence[str], purpose: str, token: str, now: datetime) -> int:
+    return _read_dated(keys, purpose, token, now, LINK_LIFETIME)[0]
+
+
+def _read_dated(
+    keys: Sequence[str], purpose: str, token: str, now: datetime, lifetime: timedelta | None
+) -> tuple[int, datetime]:
+    """Return the value, and when it was signed, to the second."""
     if not _SIGNED.fullmatch(token):
         raise LinkAltered
     most = int(lifetime.total_seconds()) if lifetime else None
     try:
-        value = _serializer(keys, purpose, now).loads(token, max_age=most)
+        value, signed_at = _serializer(keys, purpose, now).loads(token, max_age=most, return_timestamp=True)
     except SignatureExpired:
         raise LinkExpired from None
     except BadSignature:
         raise LinkAltered from None
     if not isinstance(value, int):
         raise LinkAltered
-    return value
+    return value, signed_at
 
 
 def confirm_token(keys: Sequence[str], sign_up_id: int, now: datetime) -> str:
@@ -92,7 +98,7 @@ def read_confirm(keys: Sequence[str], token: str, now: datetime) -> int:
 
 def read_old_confirm(keys: Sequence[str], token: str) -> int:
     """Return the sign-up's id of a link however old: it confirms nothing any more. Raises LinkAltered."""
-    return _read_signed(keys, "confirm", token, datetime.min.replace(tzinfo=UTC), lifetime=None)
+    return _read_dated(keys, "confirm", token, datetime.min.replace(tzinfo=UTC), lifetime=None)[0]
 
 
 def not_me_token(keys: Sequence[str], sign_up_id: int, now: datetime) -> str:
@@ -103,6 +109,17 @@ def not_me_token(keys: Sequence[str], sign_up_id: int, now: datetime) -> str:
 def read_not_me(keys: Sequence[str], token: str, now: datetime) -> int:
     """Return the sign-up's id. Raises LinkAltered or LinkExpired."""
     return _read_signed(keys, "not-me", token, now)
+
+
+def undo_token(keys: Sequence[str], subscriber_id: int, ended_at: datetime) -> str:
+    """Return the token of the link that undoes a person's end. It names the end by its second, and is valid from then
+    on for UNDO_LIFETIME, whenever it is made."""
+    return str(_serializer(keys, "undo", ended_at).dumps(subscriber_id))
+
+
+def read_undo(keys: Sequence[str], token: str, now: datetime) -> tuple[int, datetime]:
+    """Return the subscriber's id and the second of the end. Raises LinkAltered or LinkExpired."""
+    return _read_dated(keys, "undo", token, now, UNDO_LIFETIME)
 
 
 def preferences_token(key: str, subscriber_id: int, now: datetime) -> str:

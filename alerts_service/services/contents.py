@@ -38,7 +38,7 @@ _HOLDINGS = (
 
 _OWN = (
     *("id", "kind", "title", "title_es", "summary", "summary_es", "url", "registration_url", "credit"),
-    *("created_at", "released_at", "starts_at", "ends_at", "withdrawn_at"),
+    *("created_at", "released_at", "starts_at", "ends_at", "withdrawn_at", "urgent"),
 )
 # What is shown of updates: one row for each topic of each, in catalogue order.
 _SHOWN = (
@@ -127,6 +127,7 @@ def _item(rows: Sequence[Any], locale: str, settings: Settings) -> Item:
         credit=row.credit,
         follow_up_of=_in(locale, row.earlier_title, row.earlier_title_es),
         withdrawn=row.withdrawn_at is not None,
+        urgent=row.urgent,
     )
 
 

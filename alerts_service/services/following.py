@@ -7,12 +7,23 @@ only. A starting row always gets a mark of its own, because the edition that is 
 before this transaction does.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from alerts_service.models import CatchUp, CoveredFrequency, Subscriber, Subscription, Turnstile
+from alerts_service.models import (
+    CatchUp,
+    CoveredFrequency,
+    Delivery,
+    DeliveryState,
+    DigestUpdate,
+    Subscriber,
+    Subscription,
+    Turnstile,
+    Update,
+)
 
 
 def release_count(session: Session) -> int:
@@ -30,10 +41,32 @@ def followed(session: Session, subscriber: Subscriber, *, lock: bool = False) ->
     return {row.topic_id: row for row in session.scalars(query.with_for_update() if lock else query)}
 
 
-def start(session: Session, subscriber: Subscriber, topic_id: int, frequency: str, now: datetime) -> None:
-    """Follow a topic from now on: what was released before is not owed."""
+def start(session: Session, subscriber: Subscriber, topic_id: int, frequency: str, now: datetime) -> int:
+    """Follow a topic from now on: what was released before is not owed. Return the number of the last that was."""
     count = release_count(session)
     _open(session, subscriber, topic_id, frequency, since_seq=count, followed_since=now, mark=count, now=now)
+    return count
+
+
+def restore(session: Session, subscriber: Subscriber, rows: Sequence[Subscription], now: datetime) -> None:
+    """Follow topics again as if they had not been left: what was released meanwhile is owed.
+
+    The mark is that of the end, or lies below whatever was compiled for the person and may not have been given: it may
+    have been cancelled because they left, or be at this very moment.
+    """
+    lowest = _lowest_not_given(session, subscriber)
+    for row in rows:
+        mark = row.since_seq if row.ended_seq is None else row.ended_seq
+        _open(
+            session,
+            subscriber,
+            row.topic_id,
+            row.frequency,
+            since_seq=row.since_seq,
+            followed_since=row.followed_since,
+            mark=mark if lowest is None else min(mark, lowest - 1),
+            now=now,
+        )
 
 
 def change_frequency(session: Session, row: Subscription, frequency: str, now: datetime) -> None:
@@ -62,6 +95,17 @@ def end(session: Session, row: Subscription, reason: str, now: datetime) -> int:
     session.execute(delete(CatchUp).where(CatchUp.subscription_id == row.id))
     session.flush()
     return row.ended_seq
+
+
+def _lowest_not_given(session: Session, subscriber: Subscriber) -> int | None:
+    query = (
+        select(func.min(Update.seq))
+        .join(DigestUpdate, DigestUpdate.update_id == Update.id)
+        .join(Delivery, Delivery.digest_id == DigestUpdate.digest_id)
+        .where(Delivery.subscriber_id == subscriber.id)
+        .where(Delivery.state.not_in([DeliveryState.SENT, DeliveryState.FAILED]))
+    )
+    return session.scalar(query)
 
 
 def _mark(session: Session, row: Subscription) -> int:

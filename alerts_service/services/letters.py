@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from alerts_service.db import table
-from alerts_service.models import AT_ONCE, Delivery, Lane, MailKind
+from alerts_service.models import AT_ONCE, IS_PENDING, Delivery, DeliveryState, Lane, MailKind
 
 _INSERT = insert(table(Delivery)).inline()
+_QUIETLY = {"synchronize_session": False}
 
 
 def queue(
@@ -35,6 +36,13 @@ def queue(
             "due_at": AT_ONCE,
         },
     )
+
+
+def call_off(session: Session, kind: MailKind, address_hash: str, reason: str) -> None:
+    """Cancel the mails of a kind to an address that still wait, within the caller's transaction."""
+    waiting = (IS_PENDING, Delivery.address_hash == address_hash, Delivery.kind == kind)
+    values = {"state": DeliveryState.CANCELLED, "reason": reason}
+    session.execute(update(Delivery).where(*waiting).values(**values), execution_options=_QUIETLY)
 
 
 def queued_since(session: Session, kind: MailKind, address_hash: str, since: datetime) -> int:

@@ -13,12 +13,12 @@ from alerts_service.db import reading
 from alerts_service.errors import NotFound
 from alerts_service.mail import compose, digests
 from alerts_service.mail.encode import Words, stencil
-from alerts_service.mail.items import DigestContent
+from alerts_service.mail.items import DigestContent, Item
 from alerts_service.mail.places import PREFERENCES, UNSUBSCRIBE
 from alerts_service.models import Fact, MailKind, SignUp, Subscriber, Topic
 from alerts_service.rules import tokens
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import contents, following
+from alerts_service.services import contents, following, goodbyes
 from alerts_service.services.claiming import Claimed
 from alerts_service.services.installing import MESSAGE_DOMAIN
 
@@ -51,10 +51,12 @@ def letter_words(delivery: Claimed, *, settings: Settings, now: datetime) -> Wor
     details = delivery.details or {}
     locale = details.get("locale", settings.languages[0])
     with reading() as session:
-        if delivery.kind in {MailKind.CONFIRMATION, MailKind.ALREADY_SUBSCRIBED}:
+        if delivery.kind in {MailKind.CONFIRMATION, MailKind.REMINDER, MailKind.ALREADY_SUBSCRIBED}:
             return _confirmation(session, delivery.kind, details["sign_up"], locale, settings, now)
         if delivery.kind == MailKind.WELCOME:
-            return _welcome(session, details["subscriber"], locale, settings, now)
+            return _welcome(session, details, locale, settings, now)
+        if delivery.kind == MailKind.GOODBYE:
+            return _goodbye(session, details, locale, settings)
     return compose.preferences_link(subscriber_id=details.get("subscriber"), locale=locale, settings=settings, now=now)
 
 
@@ -75,7 +77,8 @@ def _confirmation(
     query = select(Subscriber).where(Subscriber.address_hash == sign_up.address_hash)
     subscriber = session.scalar(query) if kind == MailKind.ALREADY_SUBSCRIBED else None
     if subscriber is None:
-        return compose.confirmation(topics=_titles(sign_up.topics, locale), **common)
+        asked_at = sign_up.requested_at if kind == MailKind.REMINDER else None
+        return compose.confirmation(topics=_titles(sign_up.topics, locale), asked_at=asked_at, **common)
     followed = following.followed(session, subscriber)
     new = [topic for topic in sign_up.topics if topic.id not in followed]
     return compose.already_subscribed(
@@ -86,23 +89,43 @@ def _confirmation(
     )
 
 
-def _welcome(session: Session, subscriber_id: int, locale: str, settings: Settings, now: datetime) -> Words:
-    subscriber = session.get(Subscriber, subscriber_id)
-    if subscriber is None:
-        raise NotFound(what="subscriber", key=subscriber_id)
+def _welcome(session: Session, details: dict[str, Any], locale: str, settings: Settings, now: datetime) -> Words:
+    subscriber = _subscriber(session, details)
     followed = _followed(session, subscriber, locale)
     slots = {
         frequency: settings.schedules[Frequency(frequency)].following(now, settings.timezone)
         for _, frequency in followed
     }
+    latest = contents.items(session, details.get("latest", []), locale, settings).values()
     return compose.welcome(
-        subscriber_id=subscriber_id,
+        subscriber_id=subscriber.id,
         following=followed,
+        latest=sorted((item for item in latest if not item.withdrawn), key=_newest_first),
         next_slots=slots,
         locale=locale,
         settings=settings,
         now=now,
     )
+
+
+def _goodbye(session: Session, details: dict[str, Any], locale: str, settings: Settings) -> Words:
+    subscriber = _subscriber(session, details)
+    ended_at = datetime.fromisoformat(details["ended_at"])
+    ended = goodbyes.topics_of(session, goodbyes.ended_with(session, subscriber, ended_at))
+    return compose.goodbye(
+        subscriber_id=subscriber.id, topics=_titles(ended, locale), ended_at=ended_at, locale=locale, settings=settings
+    )
+
+
+def _subscriber(session: Session, details: dict[str, Any]) -> Subscriber:
+    found = session.get(Subscriber, details["subscriber"])
+    if found is None:
+        raise NotFound(what="subscriber", key=details["subscriber"])
+    return found
+
+
+def _newest_first(item: Item) -> tuple[float, int]:
+    return -item.released_at.timestamp(), -item.id
 
 
 def _followed(session: Session, subscriber: Subscriber, locale: str) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from alerts_service.errors import LinkAltered
 from alerts_service.models import MailKind, Subscriber, Subscription, Topic
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, following, leaving, letters, noting, people, stopping
+from alerts_service.services import consents, following, goodbyes, leaving, letters, noting, people, stopping
 from alerts_service.services.asking import Choices, ChosenTopic, open_topics
 from alerts_service.services.consents import Origin
 
@@ -104,7 +104,7 @@ def change(
         if locale in settings.languages:
             subscriber.locale = locale
         if changed:
-            subscriber.ended_at = subscriber.ended_reason = None
+            goodbyes.revive(session, subscriber)
             _record(session, subscriber, "changed", changed, Origin(page, "", subscriber.locale, network), now)
     noting.left(subscriber.address_hash, changed.get("ended", []), settings=settings, now=now)
 
@@ -130,6 +130,8 @@ def leave_all(token: str, *, page: str, network: str, settings: Settings, now: d
     with transaction() as session:
         subscriber = _behind(session, token, settings, now)
         left = leaving.end_all(session, subscriber, Origin(page, "", subscriber.locale, network), now)
+        if left:
+            goodbyes.queue(session, subscriber, settings=settings, now=now)
     noting.left(subscriber.address_hash, left, settings=settings, now=now)
 
 

@@ -22,9 +22,9 @@ from alerts_service.services.consents import Last
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known before a sign-up: whether sign-ups are stopped, the mails of the day to its mailbox, whether the
-    address is a subscriber's, the end of its consent chain, those of the topics wanted that are open, and the number
-    of the sign-up to come."""
+    """What is known before a sign-up: whether sign-ups are stopped, the mails of the day to its mailbox (reminders,
+    too), whether the address is a subscriber's, the end of its consent chain, those of the topics wanted that are open,
+    and the number of the sign-up to come."""
 
     stopped: bool
     mails: int
@@ -100,7 +100,8 @@ def _standing(on_postgresql: bool) -> str:
         f"""
 WITH asked AS MATERIALIZED (
   SELECT EXISTS (SELECT 1 FROM installation WHERE name = '{SIGN_UPS_STOPPED}') AS stopped,
-         (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since) AS mails,
+         (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND requested_at > :since)
+         + (SELECT count(*) FROM sign_ups WHERE mailbox_hash = :mailbox_hash AND reminded_at > :since) AS mails,
          EXISTS (SELECT 1 FROM subscribers WHERE address_key = :address_key AND ended_at IS NULL) AS known,
          (SELECT version FROM wordings WHERE version = :version) AS version, {next_id} AS next_id
 )

@@ -10,17 +10,18 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import db, driving, reading, transaction
-from alerts_service.errors import LinkAltered, LinkExpired, Refused
-from alerts_service.models import MailKind, SignUp, Subscriber, Topic
+from alerts_service.errors import LinkExpired, Refused
+from alerts_service.models import MailKind, SignUp, Subscriber
 from alerts_service.rules import tokens
 from alerts_service.rules.addresses import Address
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, following, letters, people, requests, suppressing
+from alerts_service.services import consents, following, goodbyes, letters, people, requests, suppressing, welcoming
 from alerts_service.services.asking import Choices, ChosenTopic, open_topics, read_address
 from alerts_service.services.consents import Origin
 
 MAILS_A_DAY = 3
 NOT_ME = "not me"
+ANSWERED = "answered"
 LONGEST_SOURCE = 200
 
 
@@ -120,6 +121,7 @@ def confirm(token: str, *, wording: str, page: str, network: str, settings: Sett
         if sign_up.confirmed_at is None:
             sign_up.confirmed_at = now
             _record(session, sign_up, "confirmed", Origin(page, wording, sign_up.locale, network), now)
+            letters.call_off(session, MailKind.REMINDER, sign_up.address_hash, ANSWERED)
             suppressing.lift_by_confirmation(session, sign_up.address_hash, now)
             _subscribe(session, sign_up, now)
         return _seen(session, sign_up)
@@ -135,6 +137,7 @@ def not_me(token: str, *, settings: Settings, now: datetime) -> None:
         if sign_up.confirmed_at is None and sign_up.ended_at is None:
             sign_up.ended_at, sign_up.ended_reason = now, NOT_ME
             _record(session, sign_up, "denied", Origin("", "", sign_up.locale, ""), now)
+            letters.call_off(session, MailKind.REMINDER, sign_up.address_hash, ANSWERED)
 
 
 def _readable(asked: Asked) -> Address:
@@ -161,17 +164,16 @@ def _choose(
 
 
 def _existing(session: Session, sign_up_id: int) -> SignUp:
+    """A link that is ours to a sign-up that is not there: it was not confirmed, and is deleted."""
     sign_up = session.get(SignUp, sign_up_id)
     if sign_up is None:
-        raise LinkAltered
+        raise LinkExpired
     return sign_up
 
 
 def _waiting(session: Session, sign_up_id: int, now: datetime) -> SignUp:
     sign_up = session.get(SignUp, sign_up_id, populate_existing=True)
-    if sign_up is None:
-        raise LinkAltered
-    if sign_up.ended_at or (sign_up.confirmed_at is None and sign_up.expires_at <= now):
+    if sign_up is None or sign_up.ended_at or (sign_up.confirmed_at is None and sign_up.expires_at <= now):
         raise LinkExpired
     return sign_up
 
@@ -209,10 +211,9 @@ def _subscribe(session: Session, sign_up: SignUp, now: datetime) -> None:
     subscriber = _subscriber(session, sign_up, now)
     followed = following.followed(session, subscriber, lock=True)
     added = [topic for topic in sign_up.topics if topic.id not in followed and topic.retired_at is None]
-    for topic in added:
-        following.start(session, subscriber, topic.id, Frequency(sign_up.frequency), now)
+    since = [following.start(session, subscriber, topic.id, Frequency(sign_up.frequency), now) for topic in added]
     if added or not followed:
-        _queue_welcome(session, subscriber, sign_up, added, now)
+        welcoming.queue(session, subscriber, sign_up, added, through=min(since, default=0), now=now)
 
 
 def _subscriber(session: Session, sign_up: SignUp, now: datetime) -> Subscriber:
@@ -228,22 +229,8 @@ def _subscriber(session: Session, sign_up: SignUp, now: datetime) -> Subscriber:
         )
         session.add(subscriber)
     elif subscriber.ended_at is not None:
-        subscriber.ended_at = subscriber.ended_reason = None
+        goodbyes.revive(session, subscriber)
         subscriber.paused_at = subscriber.paused_until = None
         subscriber.confirmed_at, subscriber.locale = now, sign_up.locale
     session.flush()
     return subscriber
-
-
-def _queue_welcome(
-    session: Session, subscriber: Subscriber, sign_up: SignUp, added: list[Topic], now: datetime
-) -> None:
-    letters.queue(
-        session,
-        MailKind.WELCOME,
-        address=subscriber.address,
-        address_hash=subscriber.address_hash,
-        locale=sign_up.locale,
-        details={"subscriber": subscriber.id, "added": [topic.id for topic in added]},
-        now=now,
-    )

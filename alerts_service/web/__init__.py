@@ -22,6 +22,7 @@ from alerts_service.web import (
     reading,
     signing_up,
     static_files,
+    undoing,
     unsubscribing,
     widget,
 )
@@ -47,7 +48,18 @@ def register(app: Flask) -> None:
     headers.register(app, settings)
     static_files.register(app, headers.of_files(settings))
     errors.register(app)
-    for module in (signing_up, signups, widget, embedding, confirming, preferences, unsubscribing, reading, health):
+    for module in (
+        signing_up,
+        signups,
+        widget,
+        embedding,
+        confirming,
+        preferences,
+        unsubscribing,
+        undoing,
+        reading,
+        health,
+    ):
         app.register_blueprint(module.blueprint)
 
 

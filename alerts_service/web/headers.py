@@ -14,7 +14,16 @@ _POLICY = {
     "frame-ancestors": "'none'",
 }
 # Pages behind a token, and answers to forms: not to be kept, found or told of.
-_PRIVATE = ("/confirm/", "/not-me/", "/preferences", "/unsubscribe/", "/subscribe", "/check-your-inbox", "/digests/")
+_PRIVATE = (
+    "/confirm/",
+    "/not-me/",
+    "/preferences",
+    "/unsubscribe/",
+    "/undo/",
+    "/subscribe",
+    "/check-your-inbox",
+    "/digests/",
+)
 
 
 def policy(**changes: str) -> str:

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page
 
+from alerts_service.services import unconfirmed
 from tests.browser.conftest import OpenPage, faults, overflow
 from tests.databases import ON_SQLITE
 from tests.relays import Relay
-from tests.scene import Scene
+from tests.scene import DAY, Scene
 from tests.web.asking import ANN
 from tests.web.conftest import LATER
 
@@ -30,19 +31,28 @@ SUMMARY = """A paragraph with **strong** words and [a link](https://example.org/
 @pytest.fixture
 def mails(scene: Scene, relay: Relay) -> dict[str, str]:
     """The HTML of every kind of mail, by what it is."""
-    ann, ben = ANN, "ben@example.org"
+    ann, ben, cy = ANN, "ben@example.org", "cy@example.org"
     scene.follow(ann, "dementia", "policy", frequency="daily")
     scene.ask(ann, "idd")
     scene.follow(ben, "idd", locale="es")
+    scene.ask(cy)
     event = LATER + timedelta(days=9)
     scene.release("A webinar", "dementia", kind="webinar", starts_at=event, credit="1 hour", summary=SUMMARY)
     for number in range(14):
         scene.release(f"{'Donau' * 20} {number}", "policy", summary=SUMMARY, url=f"https://example.org/{number}")
     Scene(scene.settings, LATER).tick()
     scene.deliver()
-    kinds = ("confirmation", "welcome", "already", "digest")
+    scene.release("A way round", "policy", urgent=True)
+    scene.tick()
+    scene.deliver()
+    unconfirmed.remind(now=scene.now + 2 * DAY)
+    scene.leave(ann)
+    scene.leave(ben)
+    scene.deliver()
+    kinds = ("confirmation", "welcome", "already", "digest", "alert", "goodbye")
     assert len(relay.to(ann)) == len(kinds)
     found = {str(received.message["Subject"]): received.part("html") for received in relay.to(ann)}
+    found |= {f"cy {received.message['Subject']}": received.part("html") for received in relay.to(cy)}
     return found | {"es " + str(received.message["Subject"]): received.part("html") for received in relay.to(ben)}
 
 
@@ -50,12 +60,12 @@ def show(page: Page, html: str) -> None:
     page.set_content(html, wait_until="load")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (640, "light"), (640, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (360, "dark"), (700, "light"), (700, "dark")])
 def test_a_mail_fits_its_window_and_axe_finds_nothing(
     open_page: OpenPage, mails: dict[str, str], width: int, scheme: str
 ) -> None:
     page = open_page(width, scheme)
-    assert len(mails) == 6
+    assert len(mails) == 6 + 2 + 3
     for subject, html in mails.items():
         show(page, html)
         assert overflow(page) == 0, subject

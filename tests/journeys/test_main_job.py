@@ -58,7 +58,10 @@ def test_somebody_signs_up_confirms_gets_one_digest_and_leaves_by_link(installat
 
     later = installation.add_update("Tip sheet: preventing falls at home", "--topic", "dementia")
     installation.tick(NEXT_TUESDAY)
-    assert len(installation.relay.to(ANN)) == 3, "who has left is not mailed again"
+    (goodbye,) = installation.relay.to(ANN)[3:]
+    undo = path_of(goodbye, "/undo/")
+    installation.site.get(undo)
+    assert installation.alerts("subscribers", "state", ANN) == "unsubscribed", "looking is not coming back"
     assert installation.answer("explain", ANN, str(later))["answer"] in {"left_before", "not_followed"}
     assert installation.alerts("outbox", "count") == "0"
 

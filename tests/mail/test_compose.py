@@ -3,24 +3,18 @@
 import dataclasses
 import html
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 
 from alerts_service.config import Settings
-from alerts_service.mail import compose, digests
+from alerts_service.mail import compose, encode
 from alerts_service.mail.encode import Words
-from alerts_service.mail.items import DigestContent, Item
 from alerts_service.mail.places import PREFERENCES, UNSUBSCRIBE
 from alerts_service.rules import tokens
 from tests.conftest import START
-
-Make = Callable[..., Item]
-EXPIRES = START + timedelta(days=7)
-FOLLOWING = [("Telehealth", "weekly"), ("Policy & Programs", "immediate")]
+from tests.mail.samples import EXPIRES, FOLLOWING, Make, digest_of, every_mail
 
 
 class _Page(HTMLParser):
@@ -60,33 +54,8 @@ class _Page(HTMLParser):
         return [int(tag[1]) for tag, _ in self.elements if re.fullmatch(r"h\d", tag)]
 
 
-def _digest(items: list[Item], settings: Settings, **changes: Any) -> Words:
-    asked: dict[str, Any] = {"frequency": "weekly", "locale": "en", "token": "D" * 32}
-    return digests.digest(DigestContent(tuple(items), **(asked | changes)), settings)
-
-
-def _every_mail(settings: Settings, make_item: Make) -> dict[str, Words]:
-    plain: dict[str, Any] = {"locale": "en", "settings": settings, "now": START}
-    asked: dict[str, Any] = plain | {"frequency": "weekly", "expires_at": EXPIRES}
-    return {
-        "digest": _digest([make_item(1, url="https://example.org/a")], settings),
-        "confirmation": compose.confirmation(sign_up_id=3, topics=["Telehealth", "Policy"], **asked),
-        "adding": compose.already_subscribed(
-            sign_up_id=3, following=FOLLOWING, adding=["Dementia"], subscriber_id=7, **asked
-        ),
-        "already": compose.already_subscribed(
-            sign_up_id=None, following=FOLLOWING, adding=[], subscriber_id=7, **asked
-        ),
-        "welcome": compose.welcome(
-            subscriber_id=7, following=FOLLOWING, next_slots={"weekly": EXPIRES, "immediate": START}, **plain
-        ),
-        "preferences": compose.preferences_link(subscriber_id=7, **plain),
-        "unknown": compose.preferences_link(subscriber_id=None, **plain),
-    }
-
-
 def test_both_parts_of_every_mail_have_the_same_links(settings: Settings, make_item: Make):
-    for kind, words in _every_mail(settings, make_item).items():
+    for kind, words in every_mail(settings, make_item).items():
         in_text = {address.rstrip(")") for address in re.findall(r"https?://[^\s<>]+", words.text)}
         # The name in the masthead leads home, in HTML only.
         in_html = {link for link in _Page(words.html).links if link != "https://alerts.example.org/"}
@@ -102,7 +71,7 @@ def test_both_parts_of_a_digest_say_the_same(settings: Settings, make_item: Make
         registration_url="https://events.example.com/1",
         credit="1 CE credit",
     )
-    words = _digest([event, make_item(2, follow_up_of="An earlier thing", topics=("A", "B"))], settings)
+    words = digest_of([event, make_item(2, follow_up_of="An earlier thing", topics=("A", "B"))], settings)
     html = " ".join(_Page(words.html).words.split())
     text = " ".join(words.text.split())
     for said in (
@@ -132,14 +101,14 @@ def test_both_parts_of_a_digest_say_the_same(settings: Settings, make_item: Make
     ],
 )
 def test_the_foot_says_why_this_came(settings: Settings, make_item: Make, frequency: str, sentence: str):
-    words = _digest([make_item()], settings, frequency=frequency)
+    words = digest_of([make_item()], settings, frequency=frequency)
     because = f"You get this because you asked Resources for Integrated Care {sentence}"
     assert because in " ".join(words.text.split())
     assert because in " ".join(words.html.split())
 
 
 def test_a_digest_links_its_updates_ones_own_list_and_the_way_out(settings: Settings, make_item: Make):
-    words = _digest([make_item(4, url="https://www.example.org/tool")], settings)
+    words = digest_of([make_item(4, url="https://www.example.org/tool")], settings)
     links = _Page(words.html).links
     assert links["https://alerts.example.org/updates/4"] == "Update number 4"
     assert links["https://www.example.org/tool"] == "Read more on example.org"
@@ -150,28 +119,30 @@ def test_a_digest_links_its_updates_ones_own_list_and_the_way_out(settings: Sett
 
 
 def test_a_long_digest_shows_twelve_and_links_the_rest(settings: Settings, make_item: Make):
-    words = _digest([make_item(number) for number in range(19)], settings)
+    words = digest_of([make_item(number) for number in range(19)], settings)
     assert words.subject.startswith("19 updates: ")
     text = " ".join(words.text.split())
     assert f"and 7 more. Read all 19 updates in your browser: https://alerts.example.org/digests/{'D' * 32}" in text
     assert "and 7 more." in words.html
     assert words.html.count("<h3") == 12
-    assert " more" not in _digest([make_item(number) for number in range(12)], settings).text
+    assert " more" not in digest_of([make_item(number) for number in range(12)], settings).text
 
 
 def test_the_subject_of_one_update_is_its_title(settings: Settings, make_item: Make):
-    assert _digest([make_item(title="Tip sheet: preventing falls")], settings).subject == "Tip sheet: preventing falls"
+    assert (
+        digest_of([make_item(title="Tip sheet: preventing falls")], settings).subject == "Tip sheet: preventing falls"
+    )
 
 
 def test_the_subject_of_several_counts_them_and_names_the_first(settings: Settings, make_item: Make):
     soon = make_item(9, title="A webinar", starts_at=START + timedelta(days=1))
-    assert _digest([make_item(1), make_item(2), soon], settings).subject == "3 updates: A webinar…"
+    assert digest_of([make_item(1), make_item(2), soon], settings).subject == "3 updates: A webinar…"
 
 
 def test_a_long_subject_is_cut_at_a_word(settings: Settings, make_item: Make):
     title = "Promoting disability-competent care during public health emergencies: replay"
-    one = _digest([make_item(title=title)], settings).subject
-    two = _digest([make_item(title=title), make_item(2)], settings).subject
+    one = digest_of([make_item(title=title)], settings).subject
+    two = digest_of([make_item(title=title), make_item(2)], settings).subject
     assert one == "Promoting disability-competent care during public health…"
     assert two == "2 updates: Promoting disability-competent care during…"
 
@@ -184,27 +155,27 @@ def _preheader(words: Words) -> str:
 
 def test_an_inbox_shows_the_other_titles_behind_the_subject(settings: Settings, make_item: Make):
     items = [make_item(1), make_item(2, title="Tips &  tools"), make_item(3), make_item(4)]
-    assert _preheader(_digest(items, settings)) == "Tips & tools · Update number 3 · Update number 4"
-    many = _preheader(_digest([make_item(number) for number in range(40)], settings))
+    assert _preheader(digest_of(items, settings)) == "Tips & tools · Update number 3 · Update number 4"
+    many = _preheader(digest_of([make_item(number) for number in range(40)], settings))
     assert many.startswith("Update number 1 · Update number 2 · ")
     assert many.endswith("…")
     assert 100 < len(many) <= 120
 
 
 def test_an_inbox_shows_the_summary_behind_the_subject_of_one_update(settings: Settings, make_item: Make):
-    assert _preheader(_digest([make_item(summary="What it\nis **about**.")], settings)) == "What it is about."
+    assert _preheader(digest_of([make_item(summary="What it\nis **about**.")], settings)) == "What it is about."
 
 
 def test_staging_marks_every_subject_within_the_same_length(settings: Settings, make_item: Make):
     staging = dataclasses.replace(settings, mode="staging")
-    for words in _every_mail(staging, make_item).values():
+    for words in every_mail(staging, make_item).values():
         assert words.subject.startswith("[TEST] ")
         assert len(words.subject) <= 60
 
 
 @pytest.mark.parametrize("title", ["a\r\nBcc: x@example.org", "a\nb\x00c", "a\u2028b\u202ec"])
 def test_a_subject_holds_no_control_character(settings: Settings, make_item: Make, title: str):
-    subject = _digest([make_item(title=title)], settings).subject
+    subject = digest_of([make_item(title=title)], settings).subject
     assert subject.isprintable()
 
 
@@ -213,9 +184,15 @@ def test_what_people_wrote_is_text_in_html_and_itself_in_text(settings: Settings
     named = dataclasses.replace(settings, name=risky, postal_address=risky)
     item = make_item(title=risky, topics=(risky,), credit=risky, follow_up_of=risky, summary=risky)
     for words in (
-        _digest([item], named),
+        digest_of([item], named),
         compose.welcome(
-            subscriber_id=1, following=[(risky, "daily")], next_slots={}, locale="en", settings=named, now=START
+            subscriber_id=1,
+            following=[(risky, "daily")],
+            next_slots={},
+            latest=[item],
+            locale="en",
+            settings=named,
+            now=START,
         ),
     ):
         assert "<script" not in words.html
@@ -226,20 +203,20 @@ def test_what_people_wrote_is_text_in_html_and_itself_in_text(settings: Settings
 
 def test_a_title_in_another_language_says_which(settings: Settings, make_item: Make):
     english, spanish = make_item(1, lang="en"), make_item(2, lang="es", title="Una mirada de cerca")
-    page = _Page(_digest([english, spanish], settings, locale="es").html)
+    page = _Page(digest_of([english, spanish], settings, locale="es").html)
     assert [attributes.get("lang") for tag, attributes in page.elements if tag == "h3"] == ["en", None]
-    page = _Page(_digest([english, spanish], settings).html)
+    page = _Page(digest_of([english, spanish], settings).html)
     assert [attributes.get("lang") for tag, attributes in page.elements if tag == "h3"] == [None, "es"]
     assert ("html", {"lang": "en", "dir": "ltr"}) in page.elements
 
 
 def test_the_words_do_not_depend_on_the_order_in_which_updates_are_given(settings: Settings, make_item: Make):
     items = [make_item(number) for number in range(5)]
-    assert _digest(items, settings) == _digest(items[::-1], settings)
+    assert digest_of(items, settings) == digest_of(items[::-1], settings)
 
 
 def test_every_mail_is_built_to_be_read_by_everyone(settings: Settings, make_item: Make):
-    for kind, words in _every_mail(settings, make_item).items():
+    for kind, words in every_mail(settings, make_item).items():
         page = _Page(words.html)
         tags = [tag for tag, _ in page.elements]
         assert not {"img", "script", "form", "link", "iframe"} & set(tags), kind
@@ -249,18 +226,36 @@ def test_every_mail_is_built_to_be_read_by_everyone(settings: Settings, make_ite
         assert all(attributes.get("role") == "presentation" for tag, attributes in page.elements if tag == "table")
         assert all(text.strip() for text in page.links.values()), kind
         assert "prefers-color-scheme: dark" in words.html
-        assert len(words.html.encode()) < 100_000
         assert "7500 Security Boulevard" in words.text
 
 
+def test_no_mail_weighs_more_than_it_must(settings: Settings, make_item: Make):
+    for locale in ("en", "es"):
+        weights = {kind: len(sent(words, settings)) for kind, words in every_mail(settings, make_item, locale).items()}
+        assert {kind: weight for kind, weight in weights.items() if weight > 10_000} == {}
+    twelve = digest_of([make_item(number) for number in range(12)], settings)
+    assert len(sent(twelve, settings)) < 17_000
+    paragraphs = "\n\n".join(["Some words, **loud** ones and [a link](https://example.org/a)."] * 300)[:20_000]
+    long = digest_of([make_item(number, summary=paragraphs) for number in range(12)], settings)
+    assert len(long.html.encode()) < 100_000, "Gmail clips more than 102 KB"
+    assert "… and 10 more." in long.text
+
+
+def sent(words: Words, settings: Settings) -> bytes:
+    """A mail as it goes out."""
+    made = encode.stencil(words, settings=settings, list_mail=True, from_address=settings.from_address)
+    tokens = {"unsubscribe": "u" * 36, "preferences": "p" * 32}
+    return made.fill(address="ann@example.org", message_id="a@example.org", date=START, **tokens)
+
+
 def test_no_mail_but_a_digest_holds_a_place_for_a_token(settings: Settings, make_item: Make):
-    for kind, words in _every_mail(settings, make_item).items():
+    for kind, words in every_mail(settings, make_item).items():
         held = [token for token in (UNSUBSCRIBE, PREFERENCES) if token in words.text]
-        assert held == ([UNSUBSCRIBE, PREFERENCES] if kind == "digest" else []), kind
+        assert held == ([UNSUBSCRIBE, PREFERENCES] if kind in {"digest", "alert"} else []), kind
 
 
 def test_the_confirmation_link_comes_first_and_names_the_sign_up(settings: Settings, make_item: Make):
-    words = _every_mail(settings, make_item)["confirmation"]
+    words = every_mail(settings, make_item)["confirmation"]
     confirm, not_me = re.findall(r"https://alerts\.example\.org/([a-z-]+)/(\S+)", words.text)
     assert (confirm[0], not_me[0]) == ("confirm", "not-me")
     assert tokens.read_confirm(settings.secret_keys, confirm[1], START) == 3
@@ -270,7 +265,7 @@ def test_the_confirmation_link_comes_first_and_names_the_sign_up(settings: Setti
 
 
 def test_a_second_sign_up_says_what_is_followed_and_asks_for_the_new_topics(settings: Settings, make_item: Make):
-    mails = _every_mail(settings, make_item)
+    mails = every_mail(settings, make_item)
     assert "- Dementia" in mails["adding"].text
     assert "/confirm/" in mails["adding"].text
     assert "/confirm/" not in mails["already"].text
@@ -296,8 +291,33 @@ def test_a_second_sign_up_for_nothing_new_asks_for_nothing(settings: Settings):
     assert again.subject == "You already get e-alerts from Resources for Integrated Care"
 
 
+def test_an_urgent_alert_says_so_in_its_heading_and_names_its_cause_and_a_later_digest_does_not(
+    settings: Settings, make_item: Make
+):
+    items = [make_item(1, topic_positions=(1,)), make_item(2, urgent=True)]
+    for asked, subject, heading in (
+        ({"frequency": "immediate"}, "2 updates: Update number 2…", "Urgent e-alert: 2 updates"),
+        ({"frequency": "immediate", "locale": "es"}, "2 novedades: Update number 2…", "Alerta urgente: 2 novedades"),
+        ({"frequency": "weekly"}, "2 updates: Update number 1…", "Weekly e-alert: 2 updates"),
+    ):
+        words = digest_of(items, settings, **asked)
+        assert words.subject == subject
+        assert heading in words.text
+        assert f">{heading}</h1>" in words.html
+    alone = digest_of(items[1:], settings, frequency="immediate")
+    assert ">Urgent e-alert</h1>" in alone.html
+
+
+def test_the_goodbye_says_until_when_it_can_be_undone(settings: Settings, make_item: Make):
+    text = " ".join(every_mail(settings, make_item)["goodbye"].text.split())
+    assert "Monday, December 28, 2026, 7:00 a.m. Eastern Time (EST)" in text
+    found = re.search(r"/undo/(\S+)", text)
+    assert found
+    assert tokens.read_undo(settings.secret_keys, found[1], START) == (7, START)
+
+
 def test_the_welcome_says_when_the_next_digest_comes_and_how_to_leave(settings: Settings, make_item: Make):
-    text = " ".join(_every_mail(settings, make_item)["welcome"].text.split())
+    text = " ".join(every_mail(settings, make_item)["welcome"].text.split())
     assert "Next weekly e-alert: Monday, December 7, 2026, 7:00 a.m. Eastern Time (EST)" in text
     found = re.search(r"/unsubscribe/(\S+)", text)
     assert found
@@ -305,13 +325,13 @@ def test_the_welcome_says_when_the_next_digest_comes_and_how_to_leave(settings: 
 
 
 def test_a_link_for_an_unknown_address_leads_to_the_sign_up_page(settings: Settings, make_item: Make):
-    text = _every_mail(settings, make_item)["unknown"].text
+    text = every_mail(settings, make_item)["unknown"].text
     assert "/preferences/" not in text
     assert "https://alerts.example.org/\n" in text
 
 
 def test_without_a_contact_page_the_mailbox_that_takes_replies_is_named(settings: Settings, make_item: Make):
     bare = dataclasses.replace(settings, contact_url="", reply_to="Desk <desk@care.example.org>")
-    words = _digest([make_item()], bare)
+    words = digest_of([make_item()], bare)
     assert "Contact us: desk@care.example.org" in words.text
     assert 'href="mailto:desk@care.example.org"' in words.html

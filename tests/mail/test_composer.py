@@ -105,6 +105,7 @@ def _items(draw: st.DrawFn, settings: Settings) -> Item:
         registration_url=draw(st.sampled_from([None, "https://events.example.org/?a=1&b=2"])),
         credit=draw(st.one_of(st.none(), TEXTS)),
         follow_up_of=draw(st.one_of(st.none(), TITLES)),
+        urgent=draw(st.booleans()),
     )
 
 
@@ -191,7 +192,7 @@ def test_a_digest_of_parts_looks_as_a_page_inlined_at_once(
     ]
     content = simple(items, frequency=frequency)
     arranged = arrange(items)
-    raw = Markup().join(_raw(part, settings) for part in digests.parts(arranged, frequency))
+    raw = Markup().join(_raw(part, settings) for part in digests.parts(arranged, content))
     page = environment.render(
         "digest/body.html",
         "en",

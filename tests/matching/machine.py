@@ -38,6 +38,7 @@ DEEDS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
     "leave_one": (2, {"pick": picks}),
     "leave_all": (1, {"pick": picks, "by_link": st.booleans()}),
     "leave_these": (1, {"pick": picks}),
+    "undo": (2, {"pick": picks}),
     "pause": (3, {"pick": picks, "span": st.none() | spans}),
     "resume": (2, {"pick": picks}),
     "suppress_or_lift": (1, {"pick": picks, "reason": st.sampled_from((suppressing.BOUNCE, suppressing.OPERATOR))}),
@@ -158,6 +159,7 @@ class Lives(Watcher, RuleBasedStateMachine):
     def leave_all(self, pick: int, by_link: bool) -> None:
         """Leave everything."""
         name, person = self.somebody(pick)
+        self.world.advance(timedelta(seconds=1))  # so that no two ends are one
         if by_link:
             self.world.leave(name)
         else:
@@ -168,9 +170,17 @@ class Lives(Watcher, RuleBasedStateMachine):
         """Leave the topics of one digest, by its link."""
         line = sorted(self.model.ledger.values(), key=lambda line: line.id)[pick % len(self.model.ledger)]
         name = next(name for name, person_id in self.ids.items() if person_id == line.person)
+        self.world.advance(timedelta(seconds=1))
         self.world.leave(name, self.world.digest_of(line.id), only_these=True)
         topics = set().union(*(self.model.updates[u].topics for u in line.holds))
         self.model.leave(self.model.people[line.person], topics)
+
+    def undo(self, pick: int) -> None:
+        """Undo having left everything."""
+        gone = sorted(name for name, i in self.ids.items() if self.model.people[i].ended)
+        name = gone[pick % len(gone)]
+        self.world.undo(name)
+        self.model.undo(self.model.people[self.ids[name]])
 
     def pause(self, pick: int, span: timedelta | None) -> None:
         """Pause, with and without an end."""
@@ -425,6 +435,7 @@ NEEDS: dict[str, Callable[[Lives], object]] = {
     "leave_one": lambda life: life.following,
     "leave_all": lambda life: life.known,
     "leave_these": lambda life: life.model.ledger,
+    "undo": lambda life: any(person.ended for person in life.model.people.values()),
     "pause": lambda life: life.known,
     "resume": lambda life: any(person.paused for person in life.model.people.values()),
     "suppress_or_lift": lambda life: life.known,

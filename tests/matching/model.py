@@ -69,6 +69,8 @@ class Person:
     # A claim found the pause over. If the clock is put back before its end it is in force again for compiles,
     # but what waits is not looked at anew: the rules say that a clock put back changes the slots only.
     pause_was_over: bool = False
+    # What ended when the last of it was left, and can be brought back.
+    ended: dict[str, Following] = field(default_factory=dict)
     suppressed_for: str | None = None
     # Taken out of a digest of theirs by a suppression. Promise 1 counts it as ended, the formula would owe
     # it again; nobody can be sent it twice either way, so both are allowed once the suppression is lifted.
@@ -150,15 +152,21 @@ class Model:
 
     def follow(self, person: Person, topics: Iterable[str], frequency: str) -> None:
         """Confirm topics: those followed already stay as they are."""
+        person.ended = {}
         for topic in topics:
             if topic not in person.follows:
                 person.follows[topic] = Following(frequency, since=self.count)
                 person.past.append((topic, self.count))
 
     def leave(self, person: Person, topics: Iterable[str]) -> None:
-        """Stop following."""
-        for topic in topics:
-            person.follows.pop(topic, None)
+        """Stop following; who leaves the last topics can undo that."""
+        left = {topic: person.follows.pop(topic) for topic in topics if topic in person.follows}
+        if left and not person.follows:
+            person.ended = left
+
+    def undo(self, person: Person) -> None:
+        """Follow again what ended last, from when it was followed first."""
+        person.follows, person.ended = person.ended, {}
 
     # Who is owed what
 

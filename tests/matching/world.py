@@ -33,6 +33,7 @@ from alerts_service.services import (
     editions,
     explaining,
     following,
+    goodbyes,
     leaving,
     outbox,
     people,
@@ -152,6 +153,13 @@ class World:
         assert self.settings.permanent_key
         token = tokens.unsubscribe_token(self.settings.permanent_key, self.id_of(name), digest_id)
         leaving.leave(token, only_these=only_these, page="/", network="", settings=self.settings, now=self.now)
+
+    def undo(self, name: str) -> None:
+        """Press the button behind the link in the goodbye."""
+        ended_at = db.session.scalars(select(Subscriber.ended_at).where(Subscriber.address == address_of(name))).one()
+        assert ended_at
+        token = tokens.undo_token(self.settings.secret_keys, self.id_of(name), ended_at)
+        goodbyes.undo(token, wording="", page="/", network="", settings=self.settings, now=ended_at)
 
     def pause(self, name: str, span: timedelta | None = None) -> None:
         """Pause, for a while or until further notice."""

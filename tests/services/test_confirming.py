@@ -125,10 +125,10 @@ def test_a_link_that_is_too_old_confirms_nothing(scene: Scene) -> None:
     assert subscribers.state(ANN, **scene.at) == "none"
 
 
-def test_a_link_to_a_sign_up_that_is_not_there_is_not_complete(scene: Scene) -> None:
+def test_a_link_to_a_sign_up_that_was_deleted_has_expired(scene: Scene) -> None:
     token = tokens.confirm_token(scene.settings.secret_keys, 999, scene.now)
     for act in (scene.confirm, lambda token: subscribing.look(token, **scene.at)):
-        with pytest.raises(LinkAltered):
+        with pytest.raises(LinkExpired):
             act(token)
 
 

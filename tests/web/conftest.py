@@ -107,6 +107,8 @@ class Town:
         Scene(scene.settings, LATER).tick()
         publishing.withdraw(self.withdrawn, reason="wrong", now=scene.now)
         self.digest = scene.digest_of(self.ann).id
+        cy = scene.subscriber(self.cy)
+        assert cy.ended_at
         with_key = str(scene.settings.permanent_key)
         self.paths = {
             "sign_up": "/",
@@ -120,6 +122,7 @@ class Town:
             "preferences_left": f"/preferences/{scene.preferences_token(self.cy)}",
             "unsubscribe": f"/unsubscribe/{scene.unsubscribe_token(self.ann, self.digest)}",
             "unsubscribed": f"/unsubscribe/{scene.unsubscribe_token(self.cy)}",
+            "undo": f"/undo/{tokens.undo_token(scene.settings.secret_keys, cy.id, cy.ended_at)}",
             "update": f"/updates/{self.update}",
             "withdrawn": f"/updates/{self.withdrawn}",
             "digest": f"/digests/{tokens.digest_token(with_key, self.digest)}",

@@ -123,47 +123,66 @@ class _Environment:
 
 
 def _settings(env: _Environment) -> Settings:
-    state_dir = env.get("ALERTS_STATE_DIR", Path, "instance/state")
     port = env.get("PORT", read.number(1, 65_000), str(DEMO_PORT)) or DEMO_PORT
+    return Settings(mode=env.mode, **_core(env, port), **_mail(env, port), **_words(env), **_time(env))
+
+
+def _core(env: _Environment, port: int) -> dict[str, Any]:
+    state_dir = env.get("ALERTS_STATE_DIR", Path, "instance/state")
     base_url = env.get("ALERTS_BASE_URL", read.base_url, demo=f"http://127.0.0.1:{port}")
+    return {
+        "database_url": env.get("ALERTS_DATABASE_URL", read.database_url, "sqlite:///instance/alerts.db"),
+        "state_dir": state_dir,
+        "secret_keys": env.get("ALERTS_SECRET_KEY", read.keys, demo=_demo_key(state_dir) if env.demo else None),
+        "permanent_key": env.get("ALERTS_PERMANENT_KEY", read.optional_key, "") or _stored_key(state_dir),
+        "base_url": base_url,
+        "trusted_proxies": env.get("ALERTS_TRUSTED_PROXIES", read.number(0, 10), "0"),
+        "limits": env.get("ALERTS_LIMITS", read.limits(base_url), "on"),
+        "redis_url": env.get("ALERTS_REDIS_URL", read.optional(read.redis_url), ""),
+        "widget_origins": env.get("ALERTS_WIDGET_ORIGINS", read.origins, ""),
+    }
+
+
+def _mail(env: _Environment, port: int) -> dict[str, Any]:
     from_address = env.get("ALERTS_FROM", read.mailbox, demo=f"{DEMO_NAME} <alerts@care.example>")
     # The demo's own inbox takes everything; any other relay only what the allow-list names.
     own_inbox = env.demo and not os.environ.get("ALERTS_SMTP_URL")
-    return Settings(
-        mode=env.mode,
-        database_url=env.get("ALERTS_DATABASE_URL", read.database_url, "sqlite:///instance/alerts.db"),
-        state_dir=state_dir,
-        secret_keys=env.get("ALERTS_SECRET_KEY", read.keys, demo=_demo_key(state_dir) if env.demo else None),
-        permanent_key=env.get("ALERTS_PERMANENT_KEY", read.optional_key, "") or _stored_key(state_dir),
-        base_url=base_url,
-        trusted_proxies=env.get("ALERTS_TRUSTED_PROXIES", read.number(0, 10), "0"),
-        limits=env.get("ALERTS_LIMITS", read.limits(base_url), "on"),
-        redis_url=env.get("ALERTS_REDIS_URL", read.optional(read.redis_url), ""),
-        smtp_url=env.get("ALERTS_SMTP_URL", read.smtp_url, "smtp://127.0.0.1:25", demo=f"smtp://127.0.0.1:{port + 2}"),
-        smtp_connections=env.get("ALERTS_SMTP_CONNECTIONS", read.number(1, 100), "4"),
-        smtp_rate=env.get("ALERTS_SMTP_RATE", read.number(0, 1_000_000), "0"),
-        from_address=from_address,
-        service_from=env.get("ALERTS_SERVICE_FROM", read.optional(read.mailbox), "") or from_address,
-        reply_to=env.get("ALERTS_REPLY_TO", read.optional(read.mailbox), "") or None,
-        bounce_domain=env.get("ALERTS_BOUNCE_DOMAIN", read.optional(read.domain), ""),
-        mail_allow=env.get("ALERTS_MAIL_ALLOW", read.patterns, "*" if own_inbox else ""),
-        seed_addresses=env.get("ALERTS_SEED_ADDRESSES", read.addresses, ""),
-        seed_hold_seconds=env.get("ALERTS_SEED_HOLD_FOR", read.number(0, 86_400), "0"),
-        lease_seconds=env.get("ALERTS_LEASE_SECONDS", read.number(1, 86_400), "900"),
-        retry_seconds=env.get("ALERTS_RETRY_SECONDS", read.number(1, 86_400), "300"),
-        name=env.get("ALERTS_NAME", read.line, "E-alerts", demo=DEMO_NAME),
-        goodbye=env.get("ALERTS_GOODBYE", read.switch, "on"),
-        postal_address=env.get("ALERTS_POSTAL_ADDRESS", read.line, demo="1 Example Street, Springfield, MD 21244"),
-        contact_url=env.get("ALERTS_CONTACT_URL", read.optional(read.link), ""),
-        privacy_url=env.get("ALERTS_PRIVACY_URL", read.optional(read.link), ""),
-        widget_origins=env.get("ALERTS_WIDGET_ORIGINS", read.origins, ""),
-        languages=env.get("ALERTS_LANGUAGES", read.languages, "en,es"),
-        timezone=env.get("ALERTS_TIMEZONE", read.timezone, "America/New_York"),
-        schedules={f: env.get(name, read.schedule(f), default) for f, (name, default) in SCHEDULES.items()},
-        schedule_texts={f: env.get(name, str, default) for f, (name, default) in SCHEDULES.items()},
-        gov_banner=env.get("ALERTS_GOV_BANNER", read.switch, "off"),
-        footer_links=env.get("ALERTS_FOOTER_LINKS", read.labelled_links, ""),
-    )
+    inbox = f"smtp://127.0.0.1:{port + 2}"
+    return {
+        "smtp_url": env.get("ALERTS_SMTP_URL", read.smtp_url, "smtp://127.0.0.1:25", demo=inbox),
+        "smtp_connections": env.get("ALERTS_SMTP_CONNECTIONS", read.number(1, 100), "4"),
+        "smtp_rate": env.get("ALERTS_SMTP_RATE", read.number(0, 1_000_000), "0"),
+        "from_address": from_address,
+        "service_from": env.get("ALERTS_SERVICE_FROM", read.optional(read.mailbox), "") or from_address,
+        "reply_to": env.get("ALERTS_REPLY_TO", read.optional(read.mailbox), "") or None,
+        "bounce_domain": env.get("ALERTS_BOUNCE_DOMAIN", read.optional(read.domain), ""),
+        "mail_allow": env.get("ALERTS_MAIL_ALLOW", read.patterns, "*" if own_inbox else ""),
+        "seed_addresses": env.get("ALERTS_SEED_ADDRESSES", read.addresses, ""),
+        "seed_hold_seconds": env.get("ALERTS_SEED_HOLD_FOR", read.number(0, 86_400), "0"),
+        "lease_seconds": env.get("ALERTS_LEASE_SECONDS", read.number(1, 86_400), "900"),
+        "retry_seconds": env.get("ALERTS_RETRY_SECONDS", read.number(1, 86_400), "300"),
+        "goodbye": env.get("ALERTS_GOODBYE", read.switch, "on"),
+    }
+
+
+def _words(env: _Environment) -> dict[str, Any]:
+    return {
+        "name": env.get("ALERTS_NAME", read.line, "E-alerts", demo=DEMO_NAME),
+        "postal_address": env.get("ALERTS_POSTAL_ADDRESS", read.line, demo="1 Example Street, Springfield, MD 21244"),
+        "contact_url": env.get("ALERTS_CONTACT_URL", read.optional(read.link), ""),
+        "privacy_url": env.get("ALERTS_PRIVACY_URL", read.optional(read.link), ""),
+        "languages": env.get("ALERTS_LANGUAGES", read.languages, "en,es"),
+        "gov_banner": env.get("ALERTS_GOV_BANNER", read.switch, "off"),
+        "footer_links": env.get("ALERTS_FOOTER_LINKS", read.labelled_links, ""),
+    }
+
+
+def _time(env: _Environment) -> dict[str, Any]:
+    return {
+        "timezone": env.get("ALERTS_TIMEZONE", read.timezone, "America/New_York"),
+        "schedules": {f: env.get(name, read.schedule(f), default) for f, (name, default) in SCHEDULES.items()},
+        "schedule_texts": {f: env.get(name, str, default) for f, (name, default) in SCHEDULES.items()},
+    }
 
 
 SCHEDULES = {

@@ -29,6 +29,18 @@ from alerts_service.web import (
 from alerts_service.web.api import signups
 
 LARGEST_BODY = 1024 * 1024
+_WITH_ADDRESSES = (
+    signing_up,
+    signups,
+    widget,
+    embedding,
+    confirming,
+    preferences,
+    unsubscribing,
+    undoing,
+    reading,
+    health,
+)
 
 
 def register(app: Flask) -> None:
@@ -48,18 +60,7 @@ def register(app: Flask) -> None:
     headers.register(app, settings)
     static_files.register(app, headers.of_files(settings))
     errors.register(app)
-    for module in (
-        signing_up,
-        signups,
-        widget,
-        embedding,
-        confirming,
-        preferences,
-        unsubscribing,
-        undoing,
-        reading,
-        health,
-    ):
+    for module in _WITH_ADDRESSES:
         app.register_blueprint(module.blueprint)
 
 

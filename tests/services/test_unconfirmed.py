@@ -99,13 +99,13 @@ def test_two_schedulers_at_once_remind_once_and_a_late_one_not_in_vain(scene: Sc
     assert remind(scene, 6 * DAY) == 0, "its link is good for a day only"
 
 
-def test_what_was_not_confirmed_is_deleted_after_7_days_and_nothing_else(scene: Scene) -> None:
+def test_what_was_not_confirmed_is_deleted_7_days_after_its_link_expired_and_nothing_else(scene: Scene) -> None:
     asked(scene, ANN, BOB)
     scene.confirm(scene.confirm_token(BOB))
     assert unconfirmed.remind(now=scene.now + 3 * DAY) == 1
     scene.now += 3 * DAY
     token = scene.confirm_token(ANN)  # as in the reminder
-    scene.now += 4 * DAY - MINUTE
+    scene.now += 4 * DAY + 7 * DAY - MINUTE
     assert unconfirmed.purge(now=scene.now) == 0
     scene.now += MINUTE
     assert sum(at_once(*[lambda: unconfirmed.purge(now=scene.now)] * 3)) == 1

@@ -96,14 +96,14 @@ class WordsChanged(Refused):
 
 
 class SentTooSoon(Refused):
-    """Please look once more at what you chose, then send the form again."""
+    """That was very quick. What you chose is kept: look at it once more, then send the form again."""
 
     field = "started"
 
 
 class OpenTooLong(Refused):
-    """This page had been open for more than a day. Please look once more at what you chose, then send the form
-    again."""
+    """This page had been open for more than a day. What you chose is kept: look at it once more, then send the
+    form again."""
 
     field = "started"
 

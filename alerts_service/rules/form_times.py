@@ -15,6 +15,8 @@ SOONEST, LATEST = timedelta(seconds=2), timedelta(hours=24)
 
 def age(keys: Sequence[str], started: str, now: datetime) -> timedelta | None:
     """Return how long a form had been open by the time it carries; None where it carries none of ours."""
+    if not started:
+        return None
     try:
         return tokens.read_form_time(keys, started, now)
     except LinkAltered:

@@ -14,7 +14,7 @@ from alerts_service.errors import LinkAltered
 from alerts_service.models import MailKind, Subscriber, Subscription, Topic
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, following, leaving, letters, noting, people
+from alerts_service.services import consents, following, leaving, letters, noting, people, stopping
 from alerts_service.services.asking import Choices, ChosenTopic, open_topics
 from alerts_service.services.consents import Origin
 
@@ -35,7 +35,10 @@ class Preferences:
 
 
 def ask_link(address: str, *, locale: str, settings: Settings, now: datetime) -> None:
-    """Mail a preferences link to an address, known or not; at most LINKS_A_DAY. Raises AddressRefused."""
+    """Mail a preferences link to an address, known or not; at most LINKS_A_DAY. Raises AddressRefused.
+
+    While sign-ups are stopped, nobody is written to who is no subscriber.
+    """
     found = addresses.parse(address)
     address_hash = people.hash_of(found.key, settings)
     with transaction() as session:
@@ -45,6 +48,8 @@ def ask_link(address: str, *, locale: str, settings: Settings, now: datetime) ->
             return
         subscriber = people.find(session, found)
         known = subscriber is not None and subscriber.ended_at is None
+        if not known and stopping.stopped(session):
+            return
         letters.queue(
             session,
             MailKind.PREFERENCES_LINK,

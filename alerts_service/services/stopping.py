@@ -2,7 +2,7 @@
 
 While it is set, whoever asks is answered as ever, and nothing is written or mailed: what comes in during an attack is
 mostly not wanted by those it names, and a pile of it would be mailed at the end. Confirming, changing and leaving by
-links already mailed goes on.
+links already mailed goes on, and subscribers are mailed the link they ask for.
 """
 
 from dataclasses import dataclass

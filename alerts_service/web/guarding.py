@@ -33,13 +33,14 @@ def sign_up(asked: Asked, *, started: str, unseen: str) -> None:
     settings, now = pages.settings(), utcnow()
     age = form_times.age(settings.secret_keys, started, now)
     turns = limiting.sign_ups(asked.network, timed=age is not None)
-    limiting.limits().check(turns)
+    limits = limiting.limits()
+    limits.check(turns)
     wrong = form_times.wrong(age)
     if wrong:
         subscribing.check(asked)
         raise Invalid([wrong])
     subscribing.ask(asked, settings=settings, now=now)
-    limiting.limits().count(turns)
+    limits.count(turns)
 
 
 def _form_time() -> str:

@@ -77,9 +77,12 @@ def network() -> str:
 @lru_cache(maxsize=1024)
 def _network_of(host: str) -> str:
     try:
-        address = ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return ""
+    # A server that listens on IPv6 for both sees IPv4 as ::ffff:192.0.2.1 (RFC 4291, 2.5.5.2).
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
     return str(ipaddress.ip_network(f"{address}/{_NETWORK_BITS[address.version]}", strict=False))
 
 

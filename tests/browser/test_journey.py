@@ -104,7 +104,7 @@ def test_a_wrong_form_is_mended_without_losing_what_was_chosen(open_page: OpenPa
     expect(page.get_by_role("textbox")).to_have_count(1)
     page.get_by_role("button", name="Suscribirme").click()
     expect(page.locator(".summary li")).to_have_text(
-        ["Revise una vez más lo que eligió y vuelva a enviar el formulario."]
+        ["Fue muy rápido. Se conserva lo que eligió: revíselo una vez más y vuelva a enviar el formulario."]
     )
     page.wait_for_timeout(2100)
     page.get_by_role("button", name="Suscribirme").click()

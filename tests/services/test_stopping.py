@@ -6,7 +6,7 @@ from sqlalchemy import insert
 
 from alerts_service.db import table, transaction
 from alerts_service.models import DeliveryState, MailKind, SignUp
-from alerts_service.services import stopping, surges
+from alerts_service.services import preferences, stopping, surges
 from tests.scene import DAY, HOUR, MINUTE, Scene, rows
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -25,7 +25,9 @@ def test_while_sign_ups_are_stopped_nothing_is_written_and_what_waits_is_not_mai
     before = rows()
     for address in (ANN, BOB, "new@example.org"):
         scene.ask(address, "dementia")
-    assert rows() == before
+        preferences.ask_link(address, locale="en", **scene.at)
+    assert rows() == before | {"deliveries": before["deliveries"] + 1}, "only a subscriber is still written to"
+    assert scene.deliveries(MailKind.PREFERENCES_LINK)[0].address == BOB
     assert stopping.stop("once more", now=scene.now + HOUR) == 0
     assert stopping.since_when() == stopping.Stopped(scene.now, "once more")
     assert scene.confirm(link).confirmed, "a link that somebody has still works"

@@ -26,7 +26,7 @@ from tests.web.conftest import OpenSite, contents
 
 pytestmark = ON_SQLITE  # nothing here asks the database anything of its own
 SECOND = timedelta(seconds=1)
-SENT_TOO_SOON = "Please look once more at what you chose, then send the form again."
+SENT_TOO_SOON = "That was very quick. What you chose is kept: look at it once more, then send the form again."
 TIMED, UNTIMED = (sign_ups("192.0.2.0/24", timed=timed) for timed in (True, False))
 
 

@@ -145,9 +145,15 @@ def test_where_a_form_came_from_is_what_the_configured_proxies_say(client: Flask
 @ON_SQLITE
 def test_a_network_is_kept_and_never_the_host(another: OpenSite) -> None:
     site = another(trusted_proxies=1)
-    for number, (said, expected) in enumerate(
-        {"2001:db8:1:2::3": "2001:db8:1::/48", "nonsense": "", "192.0.2.5:1234": "", "": "127.0.0.0/24"}.items()
-    ):
+    networks = {
+        "2001:db8:1:2::3": "2001:db8:1::/48",
+        "::ffff:192.0.2.5": "192.0.2.0/24",
+        "fe80::1%eth0": "fe80::/48",
+        "nonsense": "",
+        "192.0.2.5:1234": "",
+        "": "127.0.0.0/24",
+    }
+    for number, (said, expected) in enumerate(networks.items()):
         form = FORM | {"email": f"n{number}@example.org"}
         assert site.post("/subscribe", data=form, headers={"X-Forwarded-For": said}).status_code == 303
         assert network() == expected

@@ -201,17 +201,8 @@ def upsert(model: type[Base]) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(model) if is_postgresql() else sqlite.insert(model)
 
 
-def rows(parameter: str, **columns: str) -> str:
-    """Return SQL for a table of rows given as one JSON parameter: a list of objects. Values are the columns' types."""
-    if is_postgresql():
-        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        return f"json_to_recordset(CAST(:{parameter} AS json)) AS {parameter}({typed})"
-    named = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
-    return f"(SELECT {named} FROM json_each(:{parameter})) AS {parameter}"  # noqa: S608 - names of our own
-
-
 def as_stored(moment: datetime) -> str:
-    """Return a moment as the database keeps it: for `rows`, which no column type binds."""
+    """Return a moment as the database keeps it: for statements of many rows, whose values no column type binds."""
     return storing()(moment)
 
 

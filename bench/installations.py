@@ -111,6 +111,7 @@ def _settings(folder: Path) -> dict[str, str]:
         "ALERTS_SECRET_KEY": "secret-key-of-a-bench-0123456789abcdefghi",
         "ALERTS_PERMANENT_KEY": _KEY,
         "ALERTS_BASE_URL": "http://127.0.0.1:8000",
+        "ALERTS_LIMITS": "off",
         "ALERTS_SMTP_URL": "smtp://127.0.0.1:9",
         "ALERTS_FROM": "Resources for Integrated Care <alerts@care.example.org>",
         "ALERTS_POSTAL_ADDRESS": "1 Example Street, Springfield, MD 21244",

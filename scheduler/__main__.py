@@ -13,6 +13,7 @@ from flask import Flask
 from alerts_service import create_core
 from alerts_service.clock import utcnow
 from alerts_service.db import db
+from alerts_service.mail import environment
 from alerts_service.services import fencing, installing
 from scheduler import jobs, workers
 from scheduler.delivering import Worker
@@ -28,6 +29,7 @@ def main(number_of_workers: int = 1) -> None:
         finally:
             db.session.remove()
             db.engine.dispose()
+    environment.load(app.extensions["alerts"])
     each = max(1, IN_FLIGHT // number_of_workers)
     sending = [(f"worker {n}", partial(send, app, each)) for n in range(1, number_of_workers + 1)]
     workers.supervise([("timer", partial(keep_time, app)), *sending])

@@ -21,7 +21,7 @@ from scheduler import receipts
 from scheduler.messages import Messages
 from scheduler.running import IN_FLIGHT, Counts, Run
 
-_MOST = 500
+_MOST = 1000
 FIRST_BATCH = 32
 # Seconds: a batch is worth so many; between looks at a quiet queue, or at the transactional lane of a busy one.
 _WORTH = 1.0
@@ -48,7 +48,7 @@ class Claims:
         self._lease_until = self.run.clock()
         self._size = FIRST_BATCH
         self._claimed_at: float | None = None
-        self._looked_at = 0.0
+        self._looked_at = self._recovered_at = 0.0
         # Editions that the relay has refused: nothing of them is begun until they are claimed anew.
         self._refused: set[int | None] = set()
         fencing.enter(self.settings, clock=self.run.clock())
@@ -64,9 +64,9 @@ class Claims:
         """
         return self.run.clock() < self._lease_until and delivery.edition_id not in self._refused
 
-    def next(self) -> Claimed | None:
-        """Return the next delivery to begin."""
-        if self.run.clock() >= self._lease_until:
+    def next(self, clock: datetime) -> Claimed | None:
+        """Return the next delivery to begin. `clock` is the real time."""
+        if clock >= self._lease_until:
             self.messages.forget(self.waiting)
             self.waiting.clear()
         return self.waiting.popleft() if self.waiting else None
@@ -82,12 +82,17 @@ class Claims:
             if rested and not self.run.once:
                 self._look(IN_FLIGHT, in_hand, transactional_only=True)
         elif not self.quiet or (rested and not (self.run.drain or self.run.once)):
-            if not self._held:
-                # In a database put back from a backup, nothing is taken back before it is reconciled.
-                receipts.recover(self.settings.state_dir, self.run.clock())
+            self._recover()
             due = not self.quiet or queueing.anything_due(self.run.clock())
             self.quiet = not (due and self._look(self._next_size(), in_hand)) or self.run.once
             self._looked_at = time.monotonic()
+
+    def _recover(self) -> None:
+        """Take back what others have let lie: once a second, as a busy queue is looked at more often."""
+        # In a database put back from a backup, nothing is taken back before it is reconciled.
+        if not self._held and time.monotonic() - self._recovered_at >= LOOK_EVERY:
+            self._recovered_at = time.monotonic()
+            receipts.recover(self.settings.state_dir, self.run.clock())
 
     def keep(self, *, in_hand: int) -> None:
         """Renew the leases when half of their time is over, as while a reply is waited for."""

@@ -35,7 +35,7 @@ from scheduler.receipts import Receipts
 from scheduler.running import IN_FLIGHT, Counts, Run
 
 # The ledger is written when so many messages have ended, or so many seconds after.
-_RECORD = 500
+_RECORD = 1000
 _RECORD_WITHIN = 0.5
 # Seconds: the longest that nothing but the relay is looked at, while all goes well.
 _LOOK_AROUND = 0.02
@@ -138,9 +138,10 @@ class Worker:
 
     def _supply(self) -> Message | None:
         """Return the next message, for a connection that is free."""
-        while not (self._ending or self._run.stop()) and (delivery := self._claims.next()):
+        clock = self._run.clock()
+        while not (self._ending or self._run.stop()) and (delivery := self._claims.next(clock)):
             try:
-                return self._messages.make(delivery, self._run.clock())
+                return self._messages.make(delivery, clock)
             except (EncodingRefused, NotFound) as error:
                 self._outcomes.append((delivery, Outcome(delivery, DeliveryState.FAILED, reason=str(error)[:200])))
                 self.counts.failed += 1

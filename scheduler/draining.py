@@ -10,6 +10,7 @@ from flask import current_app
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.db import db
+from alerts_service.mail import environment
 from alerts_service.services import steering, tallying
 from scheduler import workers
 from scheduler.delivering import Worker
@@ -18,6 +19,7 @@ from scheduler.running import IN_FLIGHT, Counts, Run
 
 def deliver(settings: Settings, number: int, *, drain: bool, rehearsal: datetime | None) -> Counts:
     """Send what is due, lane by lane: a batch for each worker, or with `drain` until nothing due is left."""
+    environment.load(settings)
     connections = max(1, IN_FLIGHT // number)
     run = Run(utcnow, drain=drain, once=not drain, rehearsal=rehearsal, connections=connections)
     counts = Worker(settings, run).run() if number == 1 else _together(settings, number, run)

@@ -40,6 +40,14 @@ def render(template: str, locale: str, settings: Settings, **values: object) -> 
     return _environment(locale).get_template(f"mail/{template}").render(values)
 
 
+def load(settings: Settings) -> None:
+    """Read and compile every template now: once, before workers are forked, and not with each one's first mail."""
+    for locale in settings.languages:
+        environment = _environment(locale)
+        for template in environment.list_templates(filter_func=lambda name: name.startswith("mail/")):
+            environment.get_template(template)
+
+
 def headings(kind: str, locale: str, settings: Settings, **values: object) -> tuple[str, str]:
     """Return the headline of a mail, and its subject: cut, and marked as a test in staging."""
     headline = one_line(render(f"{kind}/subject.txt", locale, settings, **values))

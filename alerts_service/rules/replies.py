@@ -51,13 +51,15 @@ CLOSING = 421
 _DEAD = {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 
 
-# How relays name what they queued: Postfix and those that imitate it, Exim, Amazon.
+# How relays name what they queued: Postfix and those that imitate it, Exim, Amazon. The first is looked for by
+# itself, as a fixed beginning is found many times faster.
+_QUEUED_AS = re.compile(r"queued as <?([A-Za-z0-9._@-]{1,200})>?")
 _RELAY_ID = re.compile(r"(?:\bqueued as |\bid=|\bOk )<?([A-Za-z0-9._@-]{1,200})>?", re.IGNORECASE)
 
 
 def relay_id(said: str) -> str | None:
     """Return the relay's own name for what it took, where its reply tells."""
-    found = _RELAY_ID.search(said)
+    found = _QUEUED_AS.search(said) or _RELAY_ID.search(said)
     return found[1] if found else None
 
 

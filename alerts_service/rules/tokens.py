@@ -107,9 +107,14 @@ def read_not_me(keys: Sequence[str], token: str, now: datetime) -> int:
 
 def preferences_token(key: str, subscriber_id: int, now: datetime) -> str:
     """Return the 32-character token of a preferences link; it expires LINK_LIFETIME after `now`'s day."""
-    day = now.astimezone(UTC).date().toordinal()
-    packed = subscriber_id.to_bytes(_SUBSCRIBER_BYTES, "big") + day.to_bytes(_DAY_BYTES, "big")
+    packed = subscriber_id.to_bytes(_SUBSCRIBER_BYTES, "big") + _packed_day(now)
     return _sealed(key, "preferences", packed)
+
+
+@lru_cache(maxsize=8)
+def _packed_day(now: datetime) -> bytes:
+    """The tokens of a batch are made at one moment."""
+    return now.astimezone(UTC).toordinal().to_bytes(_DAY_BYTES, "big")
 
 
 def read_preferences(keys: Sequence[str], token: str, now: datetime) -> int:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, text, update
 from sqlalchemy.orm import Session
 
+from alerts_service.batches import rows
 from alerts_service.config import Settings
-from alerts_service.db import as_stored, is_postgresql, rows, transaction
+from alerts_service.db import as_stored, is_postgresql, transaction
 from alerts_service.models import Delivery, DeliveryState, Lane
 from alerts_service.rules.pacing import Waiting
 from alerts_service.services import queueing, rates

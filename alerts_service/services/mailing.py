@@ -1,7 +1,8 @@
 """From a claimed delivery to the words it says: reads what it is about and calls the mail layer."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
@@ -133,8 +134,16 @@ def message_id(
     assert settings.permanent_key, "checked at start"
     parts: tuple[object, ...] = (kind, delivery_id)
     if frequency is not None and slot_at is not None:
-        parts = (frequency, slot_at.isoformat(), address.casefold(), *(["seed"] if seed else []))
+        parts = (frequency, _slot(slot_at), address.casefold())
+        if seed:
+            parts += ("seed",)
     return tokens.message_id(settings.permanent_key, domain, *parts)
+
+
+@lru_cache(maxsize=64)
+def _slot(at: datetime) -> str:
+    """A slot is that of thousands of deliveries."""
+    return at.astimezone(UTC).isoformat()
 
 
 def message_domain() -> str:

@@ -4,15 +4,15 @@ Core statements, no objects, one statement a batch. A record is fenced by owner 
 lease writes nothing.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from alerts_service.db import as_stored, db, reading, rows, storing, transaction
+from alerts_service.batches import update_each
+from alerts_service.db import db, reading, storing, transaction
 from alerts_service.models import IS_PENDING, IS_SENDING, Delivery, DeliveryState
 from alerts_service.rules.replies import relay_id
 
@@ -51,7 +51,7 @@ class _Change(NamedTuple):
     columns: dict[str, str]
 
 
-_FENCE = {"id": "bigint", "number": "int"}
+_FENCE = {"id": "bigint", "number": "int", "worker": "text"}
 _SENT = _Change(
     "state = 'sent', reply = given.reply, reason = NULL, relay_id = given.relay_id, sent_at = given.sent_at",
     _FENCE | {"reply": "text", "relay_id": "text", "sent_at": "timestamptz"},
@@ -77,23 +77,18 @@ def record(worker: str, outcomes: Sequence[Outcome], *, clock: datetime) -> int:
     if not outcomes:
         return 0
     stored = storing()
-    sent = [_sent(outcome, clock, stored) for outcome in outcomes if outcome.state is DeliveryState.SENT]
-    others = [_other(outcome) for outcome in outcomes if outcome.state is not DeliveryState.SENT]
+    sent = [_sent(each, worker, clock, stored) for each in outcomes if each.state is DeliveryState.SENT]
+    others = [_other(each, worker, stored) for each in outcomes if each.state is not DeliveryState.SENT]
     with transaction() as session:
-        return _write(session, _SENT, sent, worker) + _write(session, _OTHERS, others, worker)
+        return _write(session, _SENT, sent) + _write(session, _OTHERS, others)
 
 
-def _write(session: Session, change: _Change, given: list[dict[str, object]], worker: str) -> int:
-    if not given:
-        return 0
-    statement = text(
-        f"""
-UPDATE deliveries SET {change.values}, claimed_by = NULL, lease_until = NULL FROM {rows("given", **change.columns)}
-WHERE deliveries.id = given.id AND deliveries.state = 'sending' AND deliveries.claimed_by = :worker
+def _write(session: Session, change: _Change, given: list[tuple[object, ...]]) -> int:
+    statement = f"""
+UPDATE deliveries SET {change.values}, claimed_by = NULL, lease_until = NULL {{table}}
+WHERE deliveries.id = given.id AND deliveries.state = 'sending' AND deliveries.claimed_by = given.worker
   AND deliveries.claim_number = given.number"""  # noqa: S608 - names of our own
-    )
-    result = session.execute(statement, {"given": json.dumps(given), "worker": worker})
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    return update_each(session, statement, change.columns, given)
 
 
 def renew(worker: str, lease_until: datetime) -> None:
@@ -127,24 +122,23 @@ def _take_back(which: ColumnElement[bool]) -> int:
         return int(session.execute(update(Delivery).where(stale).values(**values)).rowcount)  # type: ignore[attr-defined]
 
 
-def _sent(outcome: Outcome, clock: datetime, stored: Callable[[datetime], str]) -> dict[str, object]:
-    return {
-        "id": outcome.delivery.id,
-        "number": outcome.delivery.claim_number,
-        "reply": outcome.reply,
-        "relay_id": relay_id(outcome.reply) if outcome.reply else None,
-        "sent_at": stored(outcome.sent_at or clock),
-    }
+def _sent(outcome: Outcome, worker: str, clock: datetime, stored: Callable[[datetime], str]) -> tuple[object, ...]:
+    """Return a row of _SENT's columns."""
+    delivery, reply = outcome.delivery, outcome.reply
+    known_as = relay_id(reply) if reply else None
+    return (delivery.id, delivery.claim_number, worker, reply, known_as, stored(outcome.sent_at or clock))
 
 
-def _other(outcome: Outcome) -> dict[str, object]:
-    return {
-        "id": outcome.delivery.id,
-        "number": outcome.delivery.claim_number,
-        "state": outcome.state,
-        "reply": outcome.reply,
-        "reason": outcome.reason,
-        "attempts": outcome.attempts,
-        "due_at": as_stored(outcome.due_at) if outcome.due_at else None,
-        "give_up_at": as_stored(outcome.give_up_at) if outcome.give_up_at else None,
-    }
+def _other(outcome: Outcome, worker: str, stored: Callable[[datetime], str]) -> tuple[object, ...]:
+    """Return a row of _OTHERS' columns."""
+    return (
+        outcome.delivery.id,
+        outcome.delivery.claim_number,
+        worker,
+        outcome.state,
+        outcome.reply,
+        outcome.reason,
+        outcome.attempts,
+        stored(outcome.due_at) if outcome.due_at else None,
+        stored(outcome.give_up_at) if outcome.give_up_at else None,
+    )

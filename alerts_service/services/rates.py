@@ -14,8 +14,9 @@ from typing import Any, TypedDict
 from sqlalchemy import Row, bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
+from alerts_service.batches import rows
 from alerts_service.config import Settings
-from alerts_service.db import as_stored, is_postgresql, reading, rows, transaction, upsert
+from alerts_service.db import as_stored, is_postgresql, reading, transaction, upsert
 from alerts_service.errors import AddressRefused, RateRefused
 from alerts_service.models import IS_PENDING, RELAY, Delivery, Rate
 from alerts_service.rules import addresses, pacing

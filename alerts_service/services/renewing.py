@@ -1,13 +1,10 @@
-"""A confirmation link that has expired: what it asked for, and asking for the same again with one button."""
-
-from datetime import datetime
+"""A confirmation link that has expired: what it asked for, to be asked again with one button."""
 
 from alerts_service.config import Settings
 from alerts_service.db import db
 from alerts_service.errors import LinkExpired
 from alerts_service.models import SignUp
 from alerts_service.rules import tokens
-from alerts_service.services import subscribing
 from alerts_service.services.subscribing import Asked, SignUpSeen
 
 
@@ -18,10 +15,10 @@ def look(token: str, *, settings: Settings) -> SignUpSeen:
     return SignUpSeen(sign_up.address, titles, sign_up.frequency, sign_up.locale, confirmed=False, left=False)
 
 
-def ask_again(token: str, *, wording: str, page: str, network: str, settings: Settings, now: datetime) -> Asked:
-    """Ask for the same as an expired link, and return it. Raises as `look` does, and Invalid."""
+def asked_again(token: str, *, wording: str, page: str, network: str, settings: Settings) -> Asked:
+    """Return the same as an expired link asked for, as asked from here and now. Raises as `look` does."""
     sign_up = _unanswered(token, settings)
-    asked = Asked(
+    return Asked(
         address=sign_up.address,
         topics=tuple(topic.slug for topic in sign_up.topics),
         frequency=sign_up.frequency,
@@ -32,9 +29,6 @@ def ask_again(token: str, *, wording: str, page: str, network: str, settings: Se
         network=network,
         sure_of=sign_up.address.rpartition("@")[2],
     )
-    db.session.rollback()  # what was read must not hold the database while the sign-up is written
-    subscribing.ask(asked, settings=settings, now=now)
-    return asked
 
 
 def _unanswered(token: str, settings: Settings) -> SignUp:

@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from alerts_service.db import Driver, as_text, rows
+from alerts_service.batches import rows
+from alerts_service.db import Driver, as_text
 from alerts_service.models import AT_ONCE, SIGN_UPS_STOPPED, DeliveryState, Lane
 from alerts_service.services import people
 from alerts_service.services.asking import ChosenTopic

@@ -7,7 +7,7 @@ from alerts_service.clock import utcnow
 from alerts_service.errors import LinkExpired
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import renewing, subscribing
-from alerts_service.web import pages
+from alerts_service.web import guarding, pages
 from alerts_service.web.languages import speak
 from alerts_service.web.signing_up import to_inbox
 
@@ -48,16 +48,11 @@ def confirm(token: str) -> ResponseReturnValue:
 @blueprint.post("/confirm/<token>/again")
 def ask_again(token: str) -> ResponseReturnValue:
     """Mail a new link in place of one that has expired."""
-    settings, now = pages.settings(), utcnow()
+    settings = pages.settings()
     speak(renewing.look(token, settings=settings).locale)
-    asked = renewing.ask_again(
-        token,
-        wording=pages.consent_wording(),
-        page="/confirm",
-        network=pages.network(),
-        settings=settings,
-        now=now,
-    )
+    wording, network = pages.consent_wording(), pages.network()
+    asked = renewing.asked_again(token, wording=wording, page="/confirm", network=network, settings=settings)
+    guarding.sign_up(asked, started="", unseen="")
     return to_inbox(asked)
 
 

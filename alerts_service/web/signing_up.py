@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
@@ -76,9 +76,10 @@ def check_your_inbox() -> ResponseReturnValue:
 
 
 def to_inbox(asked: Asked, *, repeated: bool = False) -> ResponseReturnValue:
-    """Lead to “look in your inbox”."""
+    """Lead to “look in your inbox”. The answer has no words, which would differ by what its address carries."""
     address = pages.address("signing_up.check_your_inbox", asked.locale)
-    return redirect(f"{address}&again={sealed_forms.seal(asked)}{'&repeated=1' if repeated else ''}", 303)
+    query = f"&again={sealed_forms.seal(asked)}{'&repeated=1' if repeated else ''}"
+    return Response(status=303, headers={"Location": address + query})
 
 
 def asked_in(given: MultiDict[str, str], page: str) -> Asked:

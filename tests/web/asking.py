@@ -3,8 +3,15 @@
 import html
 import re
 
+from werkzeug.test import TestResponse
+
 ANN = "ann@example.org"
 FORM = {"email": ANN, "topics": ["idd", "policy"], "frequency": "daily"}
+
+
+def answered(answer: TestResponse) -> tuple[int, str, str]:
+    """All of an answer, but for the form that it carries in its address: sealed anew each time."""
+    return answer.status_code, answer.text, re.sub(r"again=[\w=-]+", "again=", str(answer.headers))
 
 
 def heading(page: str) -> str:

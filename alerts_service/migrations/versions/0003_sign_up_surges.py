@@ -1,8 +1,8 @@
-"""sign-up surges"""
+"""The index by which a surge of sign-ups is seen."""
 
 from alembic import op
 
-revision = 'sign_up_surges'
+revision = '0003'
 down_revision = '0002'
 branch_labels = None
 depends_on = None

@@ -30,7 +30,8 @@ a { color: inherit; }
 button:focus-visible { outline-color: var(--accent); }
 .wrong { padding-inline-start: .75rem; border-inline-start: .25rem solid #d83933; }
 .error { font-weight: 700; }
-.status:empty { margin: 0; }
+.status:not(:empty) { margin-top: 1rem; padding-inline-start: .75rem; border-inline-start: .25rem solid var(--accent); }
+.status p:first-child { font-weight: 700; }
 `);
 
 function make(tag, attributes = {}, ...children) {

@@ -94,7 +94,7 @@ def test_an_installation_moves_whole_and_goes_on(alerts: Commands, scene: Scene,
         assert fencing.held(db.session(), new.settings) is None
         moved_sender = Sender(new.settings, sender.clock)
         moved_sender.drain()
-        assert [address for address, _ in moved_sender.sent] == ["dan@example.org"]
+        assert [address for address, _ in moved_sender.sent] == [ANN, "dan@example.org"], "a goodbye first"
         new.now = scene.now
         new.follow("eve@example.org")
         assert new.release("after the move") > update

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from alerts_service.config import Settings
 from alerts_service.web import (
+    archive,
     confirming,
     errors,
     headers,
@@ -39,7 +40,7 @@ def register(app: Flask) -> None:
     pages.register(app, settings)
     headers.register(app, settings)
     errors.register(app)
-    for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
+    for module in (signing_up, confirming, preferences, unsubscribing, archive, reading, health):
         app.register_blueprint(module.blueprint)
 
 

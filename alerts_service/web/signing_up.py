@@ -58,7 +58,7 @@ def subscribe() -> ResponseReturnValue:
         frequency=given.get("frequency", ""),
         locale=spoken(),
         source=given.get("source", ""),
-        page=pages.address("signing_up.form"),
+        page=_page(given.get("archive_of", ""), given.getlist("topics")),
         wording=pages.consent_wording(),
         network=pages.network(),
     )
@@ -85,6 +85,11 @@ def _form(shown: Form) -> str:
         frequencies=list(Frequency),
         wording=pages.consent_wording(),
     )
+
+
+def _page(slug: str, topics: list[str]) -> str:
+    """The page that the form stands on: the sign-up page, or that of a topic which is asked for."""
+    return url_for("archive.topic", slug=slug) if slug in topics else pages.address("signing_up.form")
 
 
 def _kept(source: str) -> str:

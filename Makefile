@@ -3,7 +3,7 @@ PORT ?= 8000
 VENV := .venv/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run test fast torture check bench lock translations clean
+.PHONY: run test fast torture check bench lock styles translations clean
 
 run: .venv/.ready            ## a whole installation on this machine, with an inbox to look into
 	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
@@ -31,6 +31,9 @@ bench: .venv/.ready-to-test  ## every promise of docs/performance.md, measured b
 lock:                        ## exact versions with hashes, from the ranges of setup.cfg
 	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo -o requirements.lock setup.cfg
 	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo --extra test -c requirements.lock -o requirements-test.lock setup.cfg
+
+styles: .venv/.ready-to-test    ## the pages' stylesheet: USWDS, trimmed to what templates use, and our own rules
+	$(VENV)/python -m styles
 
 translations: .venv/.ready-to-test  ## collect the sentences of pages, mails and errors, and compile their translations
 	$(VENV)/pybabel -q extract -F alerts_service/translations/babel.cfg --no-location --omit-header --sort-output -o alerts_service/translations/messages.pot alerts_service templates

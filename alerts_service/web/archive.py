@@ -1,5 +1,7 @@
 """The public archive: the topics, what was published under each, as pages and as feeds."""
 
+import re
+
 from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -12,6 +14,7 @@ from alerts_service.web.languages import spoken
 from alerts_service.web.signing_up import Form
 
 _EXCERPT_LENGTH = 240
+_CURSOR = re.compile("[0-9]{1,19}")
 
 blueprint = Blueprint("archive", __name__)
 
@@ -54,6 +57,6 @@ def _cursor() -> int | None:
     text = request.args.get("before")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) <= archive.HIGHEST_CURSOR):
+    if not _CURSOR.fullmatch(text) or int(text) > archive.HIGHEST_CURSOR:
         abort(400)
     return int(text)

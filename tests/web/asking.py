@@ -16,7 +16,7 @@ def heading(page: str) -> str:
 
 def problems(page: str) -> list[str]:
     """The sentences of the error summary."""
-    summary = re.search(r'<div class="summary".*?</div>', page, re.DOTALL)
+    summary = re.search(r'<div class="usa-alert usa-alert--error summary".*?</div>', page, re.DOTALL)
     found = re.findall(r"<li>(?:<a [^>]*>)?(.*?)(?:</a>)?</li>", summary[0] if summary else "", re.DOTALL)
     return [html.unescape(sentence) for sentence in found]
 
@@ -31,3 +31,8 @@ def value(page: str, name: str) -> str:
     found = re.search(rf'<input [^>]*name="{name}"[^>]*? value="([^"]*)"', page)
     assert found, page
     return html.unescape(found[1])
+
+
+def links(page: str) -> list[str]:
+    """Where the links of a page lead, in order."""
+    return [html.unescape(found) for found in re.findall(r'<a [^>]*?href="([^"]*)"', page)]

@@ -101,7 +101,7 @@ def test_no_sentence_of_an_error_stays_english(client: FlaskClient) -> None:
     for path in ("/nothing", "/updates/999", "/confirm/x"):
         english_page, spanish_page = client.get(path).text, client.get(f"{path}?lang=es").text
         assert language(spanish_page) == "es"
-        lead = english_page.split('<p class="lead">')[1].split("</p>")[0]
+        lead = english_page.split('<p class="usa-intro">')[1].split("</p>")[0]
         assert lead not in spanish_page
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime, time
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +12,9 @@ from alerts_service.db import db
 from alerts_service.models import REMINDER, CatchUp, Delivery, Edition, Update
 from alerts_service.services import editions, explaining, preferences, proving, publishing, steering, tallying
 from alerts_service.services.reminding import due_at
+from alerts_service.services.restore import reconciling
 from tests.databases import ON_SQLITE
+from tests.fenced import Sender, copy_of
 from tests.relays import Relay
 from tests.scene import HOUR, Scene, at_once
 
@@ -134,3 +137,25 @@ def test_without_the_setting_nobody_is_reminded(scene: Scene) -> None:
     scene.now = STARTS - HOUR
     scene.tick()
     assert reminders() == []
+
+
+def test_after_a_restore_nobody_is_reminded_twice_and_nobody_is_forgotten(reminding: Scene, tmp_path: Path) -> None:
+    scene = reminding
+    sender = Sender(scene.settings, scene.now)
+    for address in (ANN, BEN, CY):
+        scene.follow(address, "idd", frequency="daily")
+    number = scene.release("A webinar", "idd", starts_at=STARTS, ends_at=STARTS + HOUR)
+    scene.tick_at(14, days=1)
+    sender.drain()
+    restore = copy_of(scene.settings, tmp_path)
+    scene.now = datetime(2026, 12, 10, 14, tzinfo=UTC)
+    scene.tick()
+    sender.round(1)
+    restore()
+    sender.clock += HOUR / 60
+    reconciling.reconcile(scene.settings, without=(), now=scene.now, clock=sender.clock, progress=lambda _turns: None)
+    scene.tick(HOUR)
+    sender.drain()
+    assert [sender.sent.count((who, number)) for who in (ANN, BEN, CY)] == [2, 2, 2]
+    assert len(set(sender.message_ids)) == len(sender.message_ids)
+    assert proving.proof(number, now=scene.now)["reminder"]["sent"] == 3

@@ -101,17 +101,16 @@ def _question(edition: Edition, row: Update, to: int, now: datetime) -> Question
 def _to_remind(row: Update, question: Question) -> str:
     """Return the SELECT of who is reminded, in the form of matching.statement(); made of numbers of our own only.
 
-    From the people of the batch to what each was given, and not from all that the update was given in: that is
-    read once for a batch.
+    IS TRUE keeps PostgreSQL from joining with the digests that held the update: they are many, it may take them
+    for few so soon after they were made, and would go through them for each person.
     """
     (mask,) = question.masks(question.candidates)
     return f"""
 SELECT DISTINCT p.id, p.locale, CAST({mask} AS BIGINT) AS w0
-FROM deliveries d CROSS JOIN digest_updates h CROSS JOIN subscribers p
-WHERE d.subscriber_id > :after AND d.subscriber_id <= :to AND d.state = 'sent' AND d.edition_id IN (
-    SELECT i.edition_id FROM digest_updates u JOIN digests i ON i.id = u.digest_id
-    WHERE u.update_id = {row.id} AND i.edition_id <> :edition)
-  AND h.digest_id = d.digest_id AND h.update_id = {row.id} AND p.id = d.subscriber_id AND NOT {matching.AWAY}
+FROM deliveries d CROSS JOIN subscribers p
+WHERE d.subscriber_id > :after AND d.subscriber_id <= :to AND d.state = 'sent' AND d.edition_id <> :edition
+  AND (d.digest_id IN (SELECT h.digest_id FROM digest_updates h WHERE h.update_id = {row.id})) IS TRUE
+  AND p.id = d.subscriber_id AND NOT {matching.AWAY}
   AND EXISTS (
     SELECT 1 FROM subscriptions s JOIN update_topics t ON t.topic_id = s.topic_id
     WHERE s.subscriber_id = p.id AND s.ended_at IS NULL AND s.since_seq < {row.seq} AND t.update_id = {row.id})

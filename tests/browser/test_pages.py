@@ -9,7 +9,7 @@ from tests.web.conftest import Town
 
 pytestmark = [pytest.mark.browser, ON_SQLITE]
 
-NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "robots", "icon"}
+NO_PAGES = {"subscribe", "calendar", "feed", "alive", "ready", "scheduler", "robots", "icon"}
 
 
 def paths(town: Town) -> dict[str, str]:

@@ -20,6 +20,7 @@ SYSTEM_FONTS = "system-ui,-apple-system,Segoe UI,Roboto,Helvetica Neue,Arial,san
 _STATES_WE_HAVE_NOT = re.compile(
     r":disabled|aria-disabled|:indeterminate|data-indeterminate|-webkit-search|-moz-|\[type=(?!email|submit)"
 )
+_NOT = re.compile(r":not\([^()]*\)")
 _PSEUDO = re.compile(r"::?[\w-]+(?:\([^()]*\))?")
 _ATTRIBUTE = re.compile(r"\[[^\]]*\]")
 _CLASS = re.compile(r"\.((?:\\.|[\w-])+)")
@@ -64,6 +65,7 @@ class Used:
         """Say whether a selector can match anything."""
         if _STATES_WE_HAVE_NOT.search(selector):
             return False
+        selector = _NOT.sub("", selector)
         classes = {name.replace("\\", "") for name in _CLASS.findall(selector)}
         bare = _CLASS.sub("", _PSEUDO.sub("", _ATTRIBUTE.sub("", selector)))
         return "#" not in bare and classes <= self.words and set(_ELEMENT.findall(bare)) <= self.elements

@@ -50,8 +50,15 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path, relay: Relay) -> Settings:
-    """A production installation on a port of its own."""
-    return make_settings(tmp_path, database_url, smtp_url=relay.url, base_url=f"http://127.0.0.1:{free_port()}")
+    """A production installation on a port of its own, with all that may stand above and below a page."""
+    return make_settings(
+        tmp_path,
+        database_url,
+        smtp_url=relay.url,
+        base_url=f"http://127.0.0.1:{free_port()}",
+        gov_banner=True,
+        footer_links=(("Accessibility", "https://example.org/accessibility"), ("FOIA", "https://example.org/foia")),
+    )
 
 
 class _Quiet(WSGIRequestHandler):

@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import time
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ class Settings:
     timezone: ZoneInfo
     schedules: dict[Frequency, Schedule]
     schedule_texts: dict[Frequency, str]
+    # The local time at which the day before an event reminds of it; without one, nothing does.
+    remind_at: time | None = None
     gov_banner: bool = False
     # Words and address of each.
     footer_links: tuple[tuple[str, str], ...] = ()
@@ -182,6 +185,7 @@ def _time(env: _Environment) -> dict[str, Any]:
         "timezone": env.get("ALERTS_TIMEZONE", read.timezone, "America/New_York"),
         "schedules": {f: env.get(name, read.schedule(f), default) for f, (name, default) in SCHEDULES.items()},
         "schedule_texts": {f: env.get(name, str, default) for f, (name, default) in SCHEDULES.items()},
+        "remind_at": env.get("ALERTS_REMIND_AT", read.time_or_off, "off"),
     }
 
 

@@ -6,6 +6,7 @@ The sentences are environs.ValidationError, which config collects and reports to
 import ipaddress
 import re
 from collections.abc import Callable
+from datetime import datetime, time
 from email.utils import parseaddr
 from importlib.util import find_spec
 from typing import Any
@@ -237,6 +238,16 @@ def timezone(text: str) -> ZoneInfo:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValidationError(f"“{text}” is not a time zone; write it like America/New_York.") from None
+
+
+def time_or_off(text: str) -> time | None:
+    """A local time of day, or nothing at all."""
+    if text == "off":
+        return None
+    try:
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone
+    except ValueError:
+        raise ValidationError(f"“{text}” is neither a time like 09:00 nor off.") from None
 
 
 def schedule(frequency: Frequency) -> Callable[[str], Schedule]:

@@ -71,7 +71,7 @@ def _explanation(found: dict[str, Any]) -> Iterable[str]:
     for row in found["subscriptions"]:
         ended = f", ended {row['ended_at']} ({row['ended_reason']})" if row["ended_at"] else ""
         yield f"  follows {row['topic']}, {row['frequency']}, since {row['started_at']}{ended}"
-    for row in found["deliveries"]:
+    for row in [*found["deliveries"], *found["reminders"]]:
         why = f": {row['reason'] or row['reply']}" if row["reason"] or row["reply"] else ""
         yield f"  edition {row['edition']} ({row['frequency']}, {row['slot_at']}): {row['state']}{why}"
     if found["suppression"]:

@@ -59,7 +59,8 @@ class Composer:
         locale = content.locale
         arranged = arrange(content.items)
         page = self._page(content.frequency, locale)
-        subject, title = self._subject(page, len(content.items), digests.leading(content, arranged), locale)
+        leading = digests.leading(content, arranged)
+        subject, title = self._subject(page, content.frequency, len(content.items), leading, locale)
         preheader = page.preheader.replace(PREHEADER, digests.as_html(digests.preheader(arranged)))
         found = [self._part(part, locale) for part in digests.parts(arranged, content)]
         text = chain(page.text_top, *(part.text for part in found), page.text_foot)
@@ -78,9 +79,9 @@ class Composer:
         found = digests.lines(part, locale, self._settings)
         return _Encoded(encode.lines(found.text), encode.lines(found.html))
 
-    def _encoded_subject(self, page: _Page, count: int, first: str, locale: str) -> tuple[bytes, bytes]:
+    def _encoded_subject(self, page: _Page, frequency: str, count: int, first: str, locale: str) -> tuple[bytes, bytes]:
         """Return the lines of the Subject header and of the page's title."""
-        subject = digests.subject_of(count, first, locale, self._settings)
+        subject = digests.subject_of(frequency, count, first, locale, self._settings)
         return encode.subject_line(subject), encode.quoted(page.title.replace(SUBJECT, digests.as_html(subject)))
 
     def _encoded_page(self, frequency: str, locale: str) -> _Page:

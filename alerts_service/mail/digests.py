@@ -42,7 +42,8 @@ class Lines(NamedTuple):
 def digest(content: DigestContent, settings: Settings) -> Words:
     """Compose the words of a whole digest. Its stencil is made without them, by a Composer."""
     arranged = arrange(content.items)
-    subject = subject_of(len(content.items), leading(content, arranged), content.locale, settings)
+    leads = leading(content, arranged)
+    subject = subject_of(content.frequency, len(content.items), leads, content.locale, settings)
     found = [lines(part, content.locale, settings) for part in parts(arranged, content)]
     whole = page(content.frequency, content.locale, settings)
     text = whole.text.replace(f"{PARTS}\n", "".join(part.text for part in found))
@@ -97,9 +98,9 @@ def page(frequency: str, locale: str, settings: Settings) -> Lines:
     return Lines(tidy(text), environment.inlined(shown) + "\n")
 
 
-def subject_of(count: int, first: str, locale: str, settings: Settings) -> str:
+def subject_of(frequency: str, count: int, first: str, locale: str, settings: Settings) -> str:
     """Return the subject of a digest of so many updates; `first` is the title that it names."""
-    return environment.headings("digest", locale, settings, count=count, first=first)[1]
+    return environment.headings("digest", locale, settings, frequency=frequency, count=count, first=first)[1]
 
 
 def preheader(arranged: Arranged) -> str:

@@ -20,7 +20,8 @@ class Item:
 
     `lang` is the language its texts really are in; `summary` is Markdown; `topics` are titles in
     catalogue order and `topic_positions` their places there; `url` leads to the thing itself,
-    `page_url` to the update's page; `follow_up_of` is the title of an earlier update.
+    `page_url` to the update's page; `follow_up_of` is the title of an earlier update, with
+    its language and its page.
     """
 
     id: int
@@ -38,6 +39,8 @@ class Item:
     registration_url: str | None = None
     credit: str | None = None
     follow_up_of: str | None = None
+    follow_up_lang: str = "en"
+    follow_up_url: str | None = None
     withdrawn: bool = False
     urgent: bool = False
 
@@ -45,6 +48,11 @@ class Item:
     def stands_under_its_topic(self) -> bool:
         """Whether the heading above it says all of its topics."""
         return self.starts_at is None and len(self.topics) == 1
+
+    @property
+    def calendar_url(self) -> str:
+        """Where an event's calendar entry is."""
+        return f"{self.page_url}.ics"
 
     @cached_property
     def place(self) -> tuple[bool, float, str, float, int]:

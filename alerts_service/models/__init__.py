@@ -6,7 +6,7 @@ Importing this package maps them all, which migrations and relationships need.
 from alerts_service.models.consent import Consent, Wording
 from alerts_service.models.delivery import AT_ONCE, IS_PENDING, IS_SENDING, Delivery, DeliveryState, Lane, MailKind
 from alerts_service.models.digest import Digest, DigestUpdate, Drop
-from alerts_service.models.edition import CoveredFrequency, Edition, Turnstile
+from alerts_service.models.edition import REMINDER, CoveredFrequency, Edition, Turnstile
 from alerts_service.models.host import Host
 from alerts_service.models.installation import SIGN_UP_SURGE, SIGN_UPS_STOPPED, Fact
 from alerts_service.models.rate import RELAY, Rate
@@ -24,6 +24,7 @@ __all__ = [
     "IS_SENDING",
     "MATCHED",
     "RELAY",
+    "REMINDER",
     "SIGN_UPS_STOPPED",
     "SIGN_UP_SURGE",
     "CatchUp",

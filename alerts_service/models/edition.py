@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from alerts_service.db import Base, big_id
+
+# What stands where a frequency does in an edition that reminds of an event.
+REMINDER = "reminder"
 
 
 class Turnstile(Base):
@@ -32,7 +35,11 @@ class CoveredFrequency(Base):
 
 
 class Edition(Base):
-    """One issue of one frequency for one slot. Ids are given at opening; editions compile in their order."""
+    """One issue of one frequency for one slot. Ids are given at opening; editions compile in their order.
+
+    A reminder is an edition of its own, with REMINDER for its frequency, and one for each update that causes it.
+    It covers no releases.
+    """
 
     __tablename__ = "editions"
     __table_args__ = (
@@ -43,12 +50,22 @@ class Edition(Base):
             sqlite_where=text("compiled_at IS NULL"),
             postgresql_where=text("compiled_at IS NULL"),
         ),
+        Index(
+            "uq_editions_cause",
+            "frequency",
+            "cause_id",
+            unique=True,
+            sqlite_where=text("cause_id IS NOT NULL"),
+            postgresql_where=text("cause_id IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     frequency: Mapped[str] = mapped_column(String(10))
     slot_at: Mapped[datetime]
+    # The update that an edition is about; those of a slot are about whatever was released.
+    cause_id: Mapped[int | None] = mapped_column(ForeignKey("updates.id"))
     from_seq: Mapped[int] = mapped_column(big_id())
     through_seq: Mapped[int] = mapped_column(big_id())
     # The lane of its deliveries: an edition opened for an urgent update goes before the digests.

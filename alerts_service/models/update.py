@@ -2,11 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from alerts_service.db import Base, big_id
 from alerts_service.models.topic import Topic
+
+_IS_EVENT = text("starts_at IS NOT NULL")
+_FOLLOWS_UP = text("follow_up_of_id IS NOT NULL")
 
 
 class Update(Base):
@@ -19,6 +22,8 @@ class Update(Base):
     __table_args__ = (
         CheckConstraint("(seq IS NULL) = (released_at IS NULL)", name="numbered_when_released"),
         Index("ix_updates_waiting", "approved_at", "released_at"),
+        Index("ix_updates_starts", "starts_at", sqlite_where=_IS_EVENT, postgresql_where=_IS_EVENT),
+        Index("ix_updates_follow_up", "follow_up_of_id", sqlite_where=_FOLLOWS_UP, postgresql_where=_FOLLOWS_UP),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.db import is_postgresql, taking_turns, transaction
 from alerts_service.models import (
+    REMINDER,
     CatchUp,
     CoveredFrequency,
     Edition,
@@ -19,7 +20,7 @@ from alerts_service.models import (
     Subscription,
     Update,
 )
-from alerts_service.services import candidates, issuing
+from alerts_service.services import candidates, issuing, reminding
 from alerts_service.services.matching import Question
 from alerts_service.services.seeding import Seeding
 
@@ -43,14 +44,19 @@ def compile_next(now: datetime, batch: int = BATCH_PEOPLE, seeding: Seeding | No
             if seeding is not None:
                 seeding.plant(session, edition)
             return True, 0
-        made = _match(session, edition, to, now)
-        _settle_marks(session, edition, to, now)
+        if edition.frequency == REMINDER:
+            made = reminding.compile_batch(session, edition, to, now)
+        else:
+            made = _match(session, edition, to, now)
+            _settle_marks(session, edition, to, now)
         edition.compiled_to = to
         return True, made
 
 
 def _has_work(session: Session, edition: Edition, now: datetime) -> bool:
     """Say whether anybody could be owed anything: something new is live, or somebody is behind."""
+    if edition.frequency == REMINDER:
+        return True
     behind = exists().where(CatchUp.frequency == edition.frequency, CatchUp.from_seq < edition.through_seq)
     new = exists().where(*candidates.live(now), Update.seq > edition.from_seq, Update.seq <= edition.through_seq)
     return bool(session.scalar(select(or_(behind, new))))
@@ -140,8 +146,10 @@ def _free(*which: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
 
 def _finish(session: Session, edition: Edition, now: datetime) -> None:
     """Close the edition: everybody without a mark of their own has now been served up to `through_seq`."""
+    edition.compiled_at = now
+    if edition.frequency == REMINDER:
+        return
     served = (CatchUp.frequency == edition.frequency, CatchUp.from_seq == edition.through_seq)
     session.execute(delete(CatchUp).where(*_free(*served)).execution_options(synchronize_session=False))
     covered = session.get_one(CoveredFrequency, edition.frequency, populate_existing=True)
     covered.covered_seq = edition.through_seq
-    edition.compiled_at = now

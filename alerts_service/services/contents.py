@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
@@ -44,6 +44,7 @@ _OWN = (
 _SHOWN = (
     select(
         *(_updates.c[name] for name in _OWN),
+        _earlier.c.id.label("earlier_id"),
         _earlier.c.title.label("earlier_title"),
         _earlier.c.title_es.label("earlier_title_es"),
         _topics.c.title.label("topic_title"),
@@ -52,7 +53,8 @@ _SHOWN = (
     )
     .join_from(_updates, _under, _under.c.update_id == _updates.c.id)
     .join(_topics, _topics.c.id == _under.c.topic_id)
-    .outerjoin(_earlier, _earlier.c.id == _updates.c.follow_up_of_id)
+    # Nobody is told of what has not been released.
+    .outerjoin(_earlier, and_(_earlier.c.id == _updates.c.follow_up_of_id, _earlier.c.seq.is_not(None)))
     .where(_updates.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(_updates.c.id, _topics.c.position)
 )
@@ -115,7 +117,7 @@ def _item(rows: Sequence[Any], locale: str, settings: Settings) -> Item:
         kind=row.kind,
         title=_in(locale, row.title, row.title_es),
         summary=_in(locale, row.summary, row.summary_es),
-        lang=locale if locale == "es" and row.title_es else "en",
+        lang=_language(locale, row.title_es),
         page_url=f"{settings.base_url}/updates/{row.id}",
         url=row.url,
         topics=tuple(_in(locale, each.topic_title, each.topic_title_es) for each in rows),
@@ -126,9 +128,15 @@ def _item(rows: Sequence[Any], locale: str, settings: Settings) -> Item:
         registration_url=row.registration_url,
         credit=row.credit,
         follow_up_of=_in(locale, row.earlier_title, row.earlier_title_es),
+        follow_up_lang=_language(locale, row.earlier_title_es),
+        follow_up_url=f"{settings.base_url}/updates/{row.earlier_id}" if row.earlier_id else None,
         withdrawn=row.withdrawn_at is not None,
         urgent=row.urgent,
     )
+
+
+def _language(locale: str, spanish: str | None) -> str:
+    return "es" if locale == "es" and spanish else "en"
 
 
 def _in(locale: str, english: str, spanish: str | None) -> str:

@@ -24,7 +24,7 @@ from alerts_service.models import (
     Update,
 )
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import candidates, compiling, publishing, tallying
+from alerts_service.services import candidates, compiling, publishing, reminding, tallying
 from alerts_service.services.seeding import Seeding
 
 
@@ -107,7 +107,7 @@ def _open(settings: Settings, now: datetime) -> list[int]:
             session.add(edition)
             session.flush()
             opened.append(edition.id)
-        return opened
+        return opened + reminding.open_due(session, settings, now)
 
 
 def _due_slot(

@@ -13,6 +13,7 @@ from alerts_service.config import Settings
 from alerts_service.db import db
 from alerts_service.errors import NotFound
 from alerts_service.models import (
+    REMINDER,
     Delivery,
     DeliveryState,
     Digest,
@@ -57,7 +58,9 @@ def explain(address: str, update_id: int, *, settings: Settings, now: datetime) 
     person = people.find(session, found)
     suppression = suppressing.standing(session, address_hash)
     subscriptions = _subscriptions(session, person, row) if person else []
-    deliveries = _deliveries(session, person, update_id) if person else []
+    given = _deliveries(session, person, update_id) if person else []
+    deliveries = [pair for pair in given if pair[1].frequency != REMINDER]
+    reminders = [pair for pair in given if pair[1].frequency == REMINDER]
     answer = _answer(session, row, person, subscriptions, deliveries, now)
     return {
         "address": found.address,
@@ -66,6 +69,7 @@ def explain(address: str, update_id: int, *, settings: Settings, now: datetime) 
         "because": ANSWERS[answer],
         "subscriptions": [_plain_subscription(*pair) for pair in subscriptions],
         "deliveries": [_plain_delivery(*pair) for pair in deliveries],
+        "reminders": [_plain_delivery(*pair) for pair in reminders],
         "consents": [{"kind": c.kind, "at": c.at.isoformat()} for c in consents.history(session, address_hash)],
         "suppression": suppression.reason if suppression else None,
     }

@@ -17,10 +17,13 @@ from alerts_service.services.digests import KEY_LENGTH
 from alerts_service.services.matching import Question
 
 
-def write(session: Session, edition: Edition, question: Question) -> int:
-    """Put the answer into digests and deliveries; return how many deliveries were made."""
+def write(session: Session, edition: Edition, question: Question, answer: str | None = None) -> int:
+    """Put the answer into digests and deliveries; return how many deliveries were made.
+
+    The answer is what matching says, or another SELECT of the same form.
+    """
     words = [f"w{n}" for n in range(len(question.words))]
-    _match(session, question, words)
+    _match(session, question, words, answer or matching.statement(question))
     _gather_sets(session, question, words)
     highest = session.scalar(select(func.coalesce(func.max(Digest.id), 0))) or 0
     _make_digests(session, edition)
@@ -28,15 +31,12 @@ def write(session: Session, edition: Edition, question: Question) -> int:
     return _deliver(session, edition, words)
 
 
-def _match(session: Session, question: Question, words: list[str]) -> None:
+def _match(session: Session, question: Question, words: list[str], answer: str) -> None:
     for table in ("owed", "owed_sets", "owed_digests"):
         session.execute(text(f"DROP TABLE IF EXISTS {table}"))
     columns = ", ".join(f"{word} BIGINT" for word in words)
     session.execute(text(f"CREATE TEMPORARY TABLE owed (subscriber_id BIGINT, locale VARCHAR(8), {columns})"))
-    session.execute(
-        matching.with_moment(f"INSERT INTO owed {matching.statement(question)}"),
-        question.parameters,
-    )
+    session.execute(matching.with_moment(f"INSERT INTO owed {answer}"), question.parameters)
 
 
 def _gather_sets(session: Session, question: Question, words: list[str]) -> None:

@@ -4,7 +4,6 @@ Matched is what the compile counted into its digests; the outcomes are counted f
 they stand. The two are written by different statements, so that the sum can fail.
 """
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from alerts_service.db import is_postgresql, reading
 from alerts_service.errors import NotFound
-from alerts_service.models import MATCHED, DeliveryState, Subscriber, Update
+from alerts_service.models import MATCHED, Subscriber, Update
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import candidates, matching, tallying
+from alerts_service.services import candidates, matching, reminding, tallying
 
 
 def proof(update_id: int, *, now: datetime, recount: bool = False) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def _proof(session: Session, update_id: int, now: datetime, recount: bool) -> di
         looked_up, outcomes = outcomes, tallying.of_update(session, update_id, recount=True)
         agree = {"tallies_agree": looked_up == outcomes}
     matched = outcomes[MATCHED, ""]
-    counts = _counts(outcomes)
+    counts = tallying.counts(outcomes)
     return {
         "update": update_id,
         "title": row.title,
@@ -51,20 +50,7 @@ def _proof(session: Session, update_id: int, now: datetime, recount: bool) -> di
         "waiting_for_their_slot": _waiting(session, row, now),
         "adds_up": matched == sum(counts[name] for name in ("sent", "pending", "failed", "cancelled")),
         **agree,
-    }
-
-
-def _counts(outcomes: tallying.Outcomes) -> dict[str, Any]:
-    by_state: Counter[str] = Counter()
-    for (state, _), number in outcomes.items():
-        by_state[state] += number
-    cancelled = {reason: number for (state, reason), number in outcomes.items() if state == DeliveryState.CANCELLED}
-    return {
-        "sent": by_state[DeliveryState.SENT],
-        "pending": by_state[DeliveryState.PENDING] + by_state[DeliveryState.SENDING],
-        "failed": by_state[DeliveryState.FAILED],
-        "cancelled": by_state[DeliveryState.CANCELLED],
-        "cancelled_by_reason": {reason: number for reason, number in sorted(cancelled.items()) if number},
+        **({"reminder": reminder} if (reminder := reminding.of_update(session, update_id)) else {}),
     }
 
 

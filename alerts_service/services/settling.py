@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.db import taking_turns, transaction, upsert
 from alerts_service.models import (
+    REMINDER,
     CatchUp,
     CoveredFrequency,
     Delivery,
@@ -21,6 +22,7 @@ from alerts_service.models import (
     Digest,
     DigestUpdate,
     Drop,
+    Edition,
     MailKind,
     Subscriber,
     Subscription,
@@ -76,7 +78,8 @@ def _settle_digest(session: Session, digest: Digest, now: datetime) -> int:
     if digest.recheck_at is None or digest.recheck_at > now:
         return 0
     updates = _updates_of(session, digest.id)
-    dropped = {row.id: _lapse(row) for row in updates if not _is_live(row, now)}
+    reminds = _reminds(session, digest)
+    dropped = {row.id: _lapse(row) for row in updates if not _is_live(row, now, reminds=reminds)}
     kept = frozenset(row.id for row in updates) - dropped.keys()
     pending = (Delivery.digest_id == digest.id, Delivery.state == DeliveryState.PENDING)
     if not dropped:
@@ -109,7 +112,7 @@ def _settle_person(session: Session, person: Subscriber, now: datetime) -> int:
         if suppressed or away:
             row.state, row.reason = DeliveryState.CANCELLED, SUPPRESSED if suppressed else PAUSED
             cancelled += 1
-            if not suppressed:
+            if not suppressed and not _reminds(session, session.get_one(Digest, row.digest_id)):
                 _owe_again(session, person, _updates_of(session, row.digest_id or 0))
         else:
             cancelled += _narrow(session, person, row)
@@ -202,8 +205,15 @@ def _updates_of(session: Session, digest_id: int) -> list[Update]:
     return list(session.scalars(query.where(DigestUpdate.digest_id == digest_id)))
 
 
-def _is_live(row: Update, now: datetime) -> bool:
-    return row.withdrawn_at is None and (row.lapses_at is None or row.lapses_at > now)
+def _reminds(session: Session, digest: Digest) -> bool:
+    """Say whether a digest is a reminder: who loses one is not owed it again."""
+    return session.get_one(Edition, digest.edition_id).frequency == REMINDER
+
+
+def _is_live(row: Update, now: datetime, *, reminds: bool) -> bool:
+    """Say whether an update can still be given; a reminder is of no use once the event has begun."""
+    ends = [row.lapses_at, row.starts_at if reminds else None]
+    return row.withdrawn_at is None and all(at is None or at > now for at in ends)
 
 
 def _lapse(row: Update) -> str:

@@ -107,13 +107,14 @@ def _cancel_some(edition_id: int, batch: int) -> int:
         return int(result.rowcount)  # type: ignore[attr-defined]
 
 
-# The mark that finds all of a digest again: just below the lowest number in it.
+# The mark that finds all of a digest again: just below the lowest number in it. A reminder is not owed again.
 _TAKEN = """
 INSERT INTO cancelling
 SELECT d.id, d.subscriber_id,
-       (SELECT min(u.seq) - 1 FROM digest_updates h JOIN updates u ON u.id = h.update_id WHERE h.digest_id = g.id)
-FROM digests g JOIN deliveries d ON d.digest_id = g.id
-WHERE g.edition_id = :edition AND d.state = 'pending' LIMIT :batch"""
+       (SELECT min(u.seq) - 1 FROM digest_updates h JOIN updates u ON u.id = h.update_id
+        WHERE h.digest_id = g.id AND e.cause_id IS NULL)
+FROM editions e JOIN digests g ON g.edition_id = e.id JOIN deliveries d ON d.digest_id = g.id
+WHERE e.id = :edition AND d.state = 'pending' LIMIT :batch"""
 # A change of frequency at this moment would carry the old mark over: it waits, or this begins anew.
 _LOCKED = """
 SELECT count(*) FROM (
@@ -126,7 +127,7 @@ _OWED_AGAIN = """
 INSERT INTO catch_ups (subscription_id, frequency, subscriber_id, from_seq)
 SELECT s.id, s.frequency, s.subscriber_id, CASE WHEN c.mark < f.covered_seq THEN c.mark ELSE f.covered_seq END
 FROM cancelling c CROSS JOIN subscriptions s CROSS JOIN frequencies f
-WHERE s.subscriber_id = c.subscriber_id AND s.ended_at IS NULL AND f.frequency = s.frequency
+WHERE c.mark IS NOT NULL AND s.subscriber_id = c.subscriber_id AND s.ended_at IS NULL AND f.frequency = s.frequency
 ON CONFLICT (subscription_id) DO UPDATE SET from_seq = excluded.from_seq
 WHERE catch_ups.from_seq > excluded.from_seq"""
 _ENDED = "UPDATE deliveries SET state = 'cancelled', reason = :reason WHERE id IN (SELECT id FROM cancelling)"

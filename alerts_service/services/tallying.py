@@ -7,6 +7,7 @@ stand outside.
 
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from alerts_service.db import reading, transaction
 from alerts_service.models import (
     MATCHED,
+    REMINDER,
     Delivery,
     DeliveryState,
     Digest,
@@ -46,12 +48,15 @@ def reopen(session: Session, edition: Edition) -> None:
 def of_update(session: Session, update_id: int, *, recount: bool = False) -> Outcomes:
     """Return what became of an update for those matched to it: from the tallies, or from the rows where there is none.
 
+    A reminder of it is none of that.
     The key (MATCHED, "") says how many the compile matched. With `recount` all of it is counted from the rows.
     """
     if recount:
-        return _counted(session, DigestUpdate.update_id == update_id)
+        return _counted(session, and_(DigestUpdate.update_id == update_id, ~_is_of_a_reminder(update_id)))
     # Read first: what is tallied from here on is counted from its rows.
-    still_open = session.scalars(select(Edition.id).where(Edition.tallied_at.is_(None))).all()
+    still_open = session.scalars(
+        select(Edition.id).where(Edition.tallied_at.is_(None), Edition.frequency != REMINDER)
+    ).all()
     found: Outcomes = Counter()
     if still_open:
         found = _counted(session, and_(DigestUpdate.update_id == update_id, Digest.edition_id.in_(still_open)))
@@ -76,6 +81,26 @@ def of_editions(session: Session, edition_id: int | None = None) -> dict[int, Ou
     for row_id, state, reason, number in session.execute(tallied):
         found.setdefault(row_id, Counter())[state, reason] = number
     return found
+
+
+def counts(outcomes: Outcomes) -> dict[str, Any]:
+    """Return outcomes as plain numbers: by state, and the cancelled by reason."""
+    by_state: Counter[str] = Counter()
+    for (state, _), number in outcomes.items():
+        by_state[state] += number
+    cancelled = {reason: number for (state, reason), number in outcomes.items() if state == DeliveryState.CANCELLED}
+    return {
+        "sent": by_state[DeliveryState.SENT],
+        "pending": by_state[DeliveryState.PENDING] + by_state[DeliveryState.SENDING],
+        "failed": by_state[DeliveryState.FAILED],
+        "cancelled": by_state[DeliveryState.CANCELLED],
+        "cancelled_by_reason": {reason: number for reason, number in sorted(cancelled.items()) if number},
+    }
+
+
+def _is_of_a_reminder(update_id: int) -> ColumnElement[bool]:
+    reminders = select(Edition.id).where(Edition.frequency == REMINDER, Edition.cause_id == update_id)
+    return Digest.edition_id.in_(reminders)
 
 
 def _counted(session: Session, which: ColumnElement[bool]) -> Outcomes:
@@ -140,13 +165,14 @@ def _tally(edition_id: int, now: datetime) -> bool:
         if edition.tallied_at is not None or session.scalar(select(_unfinished()).where(Edition.id == edition_id)):
             return False
         reopen(session, edition)
-        for statement in _STATEMENTS:
+        # What a reminder came to says nothing of its update.
+        for statement in _OF_EDITION if edition.frequency == REMINDER else (*_OF_EDITION, _OF_UPDATES):
             session.execute(text(statement), {"edition": edition_id})
         edition.tallied_at = now
         return True
 
 
-_STATEMENTS = (
+_OF_EDITION = (
     "DROP TABLE IF EXISTS counted",
     "CREATE TEMPORARY TABLE counted (digest_id BIGINT, state VARCHAR(10), reason VARCHAR(200), number BIGINT)",
     """
@@ -157,7 +183,8 @@ GROUP BY d.digest_id, d.state, d.reason""",
     """
 INSERT INTO tallies (edition_id, state, reason, recipients)
 SELECT :edition, state, reason, sum(number) FROM counted GROUP BY state, reason""",
-    f"""
+)
+_OF_UPDATES = f"""
 INSERT INTO update_tallies (update_id, edition_id, state, reason, recipients)
 SELECT update_id, :edition, state, reason, sum(number) FROM (
   SELECT h.update_id, c.state, c.reason, c.number FROM counted c JOIN digest_updates h ON h.digest_id = c.digest_id
@@ -167,5 +194,4 @@ SELECT update_id, :edition, state, reason, sum(number) FROM (
   UNION ALL
   SELECT x.update_id, 'cancelled', x.reason, x.recipients FROM drops x JOIN digests g ON g.id = x.digest_id
   WHERE g.edition_id = :edition
-) AS outcomes GROUP BY update_id, state, reason""",  # noqa: S608 - a name of our own
-)
+) AS outcomes GROUP BY update_id, state, reason"""  # noqa: S608 - a name of our own

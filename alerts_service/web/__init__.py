@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from alerts_service.config import Settings
 from alerts_service.web import (
+    archive,
     confirming,
     embedding,
     errors,
@@ -38,6 +39,7 @@ _WITH_ADDRESSES = (
     preferences,
     unsubscribing,
     undoing,
+    archive,
     reading,
     health,
 )

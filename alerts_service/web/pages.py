@@ -12,8 +12,8 @@ from flask_babel import get_locale
 
 from alerts_service.config import Settings
 from alerts_service.mail import links
-from alerts_service.mail.moments import event_times, moment
-from alerts_service.rules.markup import to_html
+from alerts_service.mail.moments import day, event_times, moment
+from alerts_service.rules.markup import to_html, to_text
 from alerts_service.web.languages import spoken
 
 _NETWORK_BITS = {4: 24, 6: 48}
@@ -27,7 +27,9 @@ def register(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         markdown=to_html,
+        plain=to_text,
         host=links.host,
+        day=lambda at: day(at, settings.timezone, spoken()),
         moment=lambda at: moment(at, settings.timezone, spoken()),
         event_times=lambda item: event_times(item.starts_at, item.ends_at, settings.timezone, spoken()),
     )

@@ -46,7 +46,8 @@ def form_moved() -> ResponseReturnValue:
 def subscribe() -> ResponseReturnValue:
     """Take the form; the answer is the same for every well-formed address."""
     speak(request.form.get("lang", ""))
-    given, asked = request.form, asked_in(request.form, pages.address("signing_up.form"))
+    given = request.form
+    asked = asked_in(given, _page(given.get("archive_of", ""), given.getlist("topics")))
     try:
         guarding.sign_up(asked, started=given.get(guarding.STARTED, ""), unseen=given.get(guarding.UNSEEN, ""))
     except Invalid as invalid:
@@ -132,6 +133,11 @@ def show(shown: Form, **around: str) -> str:
         frequencies=list(Frequency),
         wording=pages.consent_wording(),
     )
+
+
+def _page(slug: str, topics: list[str]) -> str:
+    """The page that the form stands on: the sign-up page, or that of a topic which is asked for."""
+    return url_for("archive.topic", slug=slug) if slug in topics else pages.address("signing_up.form")
 
 
 def _kept(source: str) -> str:

@@ -9,7 +9,20 @@ from tests.scene import Scene
 from tests.web.asking import FORM
 from tests.web.conftest import Town
 
-NO_PAGES = {"subscribe", "alive", "ready", "scheduler", "surges", "robots", "icon", "widget", "kept_widget", "api_form"}
+NO_PAGES = {
+    "subscribe",
+    "calendar",
+    "feed",
+    "alive",
+    "ready",
+    "scheduler",
+    "surges",
+    "robots",
+    "icon",
+    "widget",
+    "kept_widget",
+    "api_form",
+}
 LONG = "https://example.org/" + "x" * 200 + "\n\n> quoted\n\n- one\n\n      " + "code " * 60
 
 
@@ -22,6 +35,7 @@ def pages(client: FlaskClient, town: Town, language: str) -> Mapping[str, str]:
     )
     looked = {name: path for name, path in paths.items() if name not in NO_PAGES}
     looked |= {"expired": expired(scene), "nothing": "/nothing", "long": f"/updates/{long}"}
+    looked |= archived(scene, language)
     inbox = client.post("/subscribe", data=FORM | wish).headers["Location"]
     looked |= {"asked": inbox, "asked again": f"{inbox}&repeated=1", "saved": f"{paths['preferences']}?saved=1"}
     found = {name: client.get(path, query_string=None if "?" in path else wish) for name, path in looked.items()}
@@ -40,6 +54,22 @@ def pages(client: FlaskClient, town: Town, language: str) -> Mapping[str, str]:
     ):
         found[name] = client.post(path, data=form | wish, query_string=wish)
     return {name: answer.text for name, answer in found.items()}
+
+
+def archived(scene: Scene, language: str) -> dict[str, str]:
+    """Return a topic with more than a page of updates, its second page, an event that is over, and its follow-up."""
+    hour = timedelta(hours=1)
+    over = scene.release(
+        "A webinar of yesterday", "caregivers", starts_at=scene.now - 2 * hour, ends_at=scene.now - hour
+    )
+    replay = scene.release(
+        "Its replay", "caregivers", kind="webinar-replay", follow_up_of=over, title_es="Su grabación"
+    )
+    for number in range(20):
+        scene.release(f"Tip sheet {number}", "caregivers", summary="Simple steps. " * 30)
+    topic = "/topics/caregivers"
+    older = {"older": f"{topic}?before=12&lang={language}", "no older": f"{topic}?before=1&lang={language}"}
+    return {"long topic": topic, "over": f"/updates/{over}", "replay": f"/updates/{replay}"} | older
 
 
 def expired(scene: Scene) -> str:

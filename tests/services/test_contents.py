@@ -90,7 +90,7 @@ def test_a_content_says_all_that_is_known_of_an_update(scene: Scene) -> None:
     )
     with transaction() as session:
         session.execute(update(Update).where(Update.id == second).values(follow_up_of_id=first))
-    item = reading.update(second, "es", scene.settings)
+    item = reading.update(second, "es", scene.settings, now=scene.now).item
     topics = list(
         db.session.execute(
             select(Topic.title_es, Topic.position).where(Topic.slug.in_(["telehealth", "idd"])).order_by(Topic.position)

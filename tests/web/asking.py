@@ -38,3 +38,8 @@ def value(page: str, name: str) -> str:
     found = re.search(rf'<input [^>]*name="{name}"[^>]*? value="([^"]*)"', page)
     assert found, page
     return html.unescape(found[1])
+
+
+def links(page: str) -> list[str]:
+    """Where the links of a page lead, in order."""
+    return [html.unescape(found) for found in re.findall(r'<a [^>]*?href="([^"]*)"', page)]

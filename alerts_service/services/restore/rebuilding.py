@@ -20,6 +20,7 @@ from alerts_service.db import UTCDateTime, table
 from alerts_service.journal import Entry
 from alerts_service.models import (
     AT_ONCE,
+    REMINDER,
     CoveredFrequency,
     Delivery,
     DeliveryState,
@@ -82,8 +83,11 @@ class Rebuilding:
             given = {short: who for who, short in people if not self._was_returned(short)}
             if given:
                 slot_at = datetime.fromisoformat(slot)
-                edition_id = self._edition(frequency, slot_at)
-                group = _Group(edition_id, frequency, slot_at, locale, known.intersection(held), at)
+                updates = known.intersection(held)
+                edition_id = (
+                    self._reminder(slot_at, updates) if frequency == REMINDER else self._edition(frequency, slot_at)
+                )
+                group = _Group(edition_id, frequency, slot_at, locale, updates, at)
                 self._digest(group, given)
         self._letters([(number, short) for number, short in entry.facts.get("letters", [])], at)
 
@@ -105,6 +109,20 @@ class Rebuilding:
         session.add(edition)
         session.flush()
         self.rebuilt.take_in(Rebuilt(slots={frequency: slot_at}))
+        return edition.id
+
+    def _reminder(self, slot_at: datetime, updates: frozenset[int]) -> int:
+        """Return the reminder that was opened for a slot; one that is added is still to be compiled for the others."""
+        session, cause = self._session, next(iter(updates), None)
+        which = (Edition.cause_id == cause) if cause else (Edition.slot_at == slot_at)
+        found = session.scalar(select(Edition.id).where(Edition.frequency == REMINDER, which))
+        if found is not None:
+            return found
+        edition = Edition(
+            frequency=REMINDER, slot_at=slot_at, cause_id=cause, from_seq=0, through_seq=0, opened_at=self._now
+        )
+        session.add(edition)
+        session.flush()
         return edition.id
 
     def _digest(self, group: _Group, given: dict[str, int]) -> None:

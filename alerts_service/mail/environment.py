@@ -41,10 +41,10 @@ def render(template: str, locale: str, settings: Settings, **values: object) -> 
 
 
 def load(settings: Settings) -> None:
-    """Read and compile every template now: once, before workers are forked, and not with each one's first mail."""
+    """Read and compile the templates of digests now: once, before workers are forked, and not with each one's first."""
     for locale in settings.languages:
         environment = _environment(locale)
-        for template in environment.list_templates(filter_func=lambda name: name.startswith("mail/")):
+        for template in environment.list_templates(filter_func=lambda name: name.startswith("mail/digest/")):
             environment.get_template(template)
 
 

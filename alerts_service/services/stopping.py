@@ -1,8 +1,8 @@
 """The switch that stops confirmations. It is kept in the database, so that all processes of the site obey at once.
 
-While it is set, whoever asks is answered as ever, and nothing is written or mailed: what comes in during an attack is
-mostly not wanted by those it names, and a pile of it would be mailed at the end. Confirming, changing and leaving by
-links already mailed goes on, and subscribers are mailed the link they ask for.
+While it is set, whoever asks is answered as ever, nothing is written or mailed, and nobody is reminded: what comes in
+during an attack is mostly not wanted by those it names, and a pile of it would be mailed at the end. Confirming,
+changing and leaving by links already mailed goes on, and subscribers are mailed the link they ask for.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from alerts_service.models import IS_PENDING, SIGN_UPS_STOPPED, Delivery, Delive
 
 CANCELLED = "sign-ups stopped"
 LONGEST_REASON = 150
-_CONFIRMATIONS = (MailKind.CONFIRMATION, MailKind.ALREADY_SUBSCRIBED)
+_CONFIRMATIONS = (MailKind.CONFIRMATION, MailKind.ALREADY_SUBSCRIBED, MailKind.REMINDER)
 
 
 @dataclass(frozen=True)

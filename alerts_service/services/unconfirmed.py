@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from alerts_service.db import transaction
 from alerts_service.models import Delivery, DeliveryState, MailKind, SignUp, Subscriber
 from alerts_service.rules import tokens
-from alerts_service.services import letters
+from alerts_service.services import letters, stopping
 
 REMIND_AFTER = timedelta(hours=48)
 # A reminder that comes later than this before the link expires helps nobody.
@@ -24,8 +24,13 @@ BATCH = 500
 
 
 def remind(*, now: datetime) -> int:
-    """Queue a reminder of sign-ups that have waited for REMIND_AFTER, BATCH at most; return how many."""
+    """Queue a reminder of sign-ups that have waited for REMIND_AFTER, BATCH at most; return how many.
+
+    While sign-ups are stopped nobody is reminded: those that wait may be the attack's own.
+    """
     with transaction() as session:
+        if stopping.stopped(session):
+            return 0
         rows = session.scalars(_forgotten(now)).all()
         for row in rows:
             row.reminded_at = now

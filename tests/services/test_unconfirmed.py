@@ -10,7 +10,7 @@ from alerts_service.db import db
 from alerts_service.errors import LinkExpired
 from alerts_service.models import MailKind, SignUp
 from alerts_service.rules import tokens
-from alerts_service.services import consents, subscribers, subscribing, unconfirmed
+from alerts_service.services import consents, stopping, subscribers, subscribing, unconfirmed
 from tests.relays import Relay
 from tests.scene import DAY, HOUR, MINUTE, Scene, at_once
 
@@ -83,6 +83,15 @@ def test_a_reminder_counts_among_the_mails_of_the_day(scene: Scene) -> None:
     scene.now += DAY + MINUTE
     scene.ask(ANN)
     assert len(scene.deliveries()) == 1 + 3 + 1
+
+
+def test_nobody_is_reminded_while_sign_ups_are_stopped(scene: Scene) -> None:
+    asked(scene, ANN)
+    stopping.stop("an attack", now=scene.now)
+    assert remind(scene, 2 * DAY) == 0
+    stopping.resume()
+    assert remind(scene) == 1
+    assert stopping.stop("once more", now=scene.now) == 1, "a reminder that waits is not mailed either"
 
 
 def test_two_schedulers_at_once_remind_once_and_a_late_one_not_in_vain(scene: Scene) -> None:

@@ -3,12 +3,12 @@ PORT ?= 8000
 VENV := .venv/bin
 
 .DELETE_ON_ERROR:
-.PHONY: run test fast torture check bench lock translations clean
+.PHONY: run test fast torture check bench lock styles translations clean
 
 run: .venv/.ready            ## a whole installation on this machine, with an inbox to look into
 	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
 
-test: .venv/.ready-to-test   ## everything: SQLite, PostgreSQL, SMTP, a browser
+test: .venv/.ready-to-test .venv/vnu.jar  ## everything: SQLite, PostgreSQL, SMTP, a browser
 	$(VENV)/pytest -n 2
 
 fast: .venv/.ready-to-test   ## the suite without its slow tests
@@ -32,6 +32,9 @@ lock:                        ## exact versions with hashes, from the ranges of s
 	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo -o requirements.lock setup.cfg
 	uv pip compile -q --universal --no-strip-extras --generate-hashes --no-header --python-version 3.11 --extra postgres --extra demo --extra test -c requirements.lock -o requirements-test.lock setup.cfg
 
+styles: .venv/.ready-to-test    ## the pages' stylesheet: USWDS, trimmed to what templates use, and our own rules
+	$(VENV)/python -m styles
+
 translations: .venv/.ready-to-test  ## collect the sentences of pages, mails and errors, and compile their translations
 	$(VENV)/pybabel -q extract -F alerts_service/translations/babel.cfg --no-location --omit-header --sort-output -o alerts_service/translations/messages.pot alerts_service templates
 	$(VENV)/pybabel -q update -i alerts_service/translations/messages.pot -d alerts_service/translations --no-fuzzy-matching --ignore-pot-creation-date
@@ -50,6 +53,15 @@ clean:                       ## the environment and the demo's data
 .venv/.ready-to-test: .venv/.ready requirements-test.lock
 	$(VENV)/python -m pip install --quiet --require-hashes -r requirements-test.lock
 	@touch $@
+
+# The HTML validator of the W3C. Where npm is missing or cannot reach its registry, the test that needs it is skipped.
+VNU := vnu-jar-26.9.27.tgz
+VNU_SHA512 := 4e441de4315f39a582f5e6edbe8cd3b2b1f655aa1dde3620faface791133217c417b12f3f7ead2d8336d8e7efe44f5226618258b44a0860057e9125135e6b428
+.venv/vnu.jar: .venv/.ready-to-test
+	@cd .venv && { npm pack --silent $(VNU:vnu-jar-%.tgz=vnu-jar@%) && echo "$(VNU_SHA512)  $(VNU)" | sha512sum --check --quiet \
+		&& tar -xzOf $(VNU) package/build/dist/vnu.jar >vnu.part && mv vnu.part vnu.jar; } >/dev/null 2>&1 \
+		|| echo "The HTML validator cannot be fetched by npm: its test is skipped." >&2
+	@rm -f .venv/$(VNU) .venv/vnu.part
 
 # venv, else uv, else virtualenv, else one line; a half-made environment does not stay.
 define MAKE_VENV

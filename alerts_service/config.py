@@ -56,6 +56,9 @@ class Settings:
     timezone: ZoneInfo
     schedules: dict[Frequency, Schedule]
     schedule_texts: dict[Frequency, str]
+    gov_banner: bool = False
+    # Words and address of each.
+    footer_links: tuple[tuple[str, str], ...] = ()
 
     @property
     def mail_domain(self) -> str:
@@ -150,6 +153,8 @@ def _settings(env: _Environment) -> Settings:
         timezone=env.get("ALERTS_TIMEZONE", read.timezone, "America/New_York"),
         schedules={f: env.get(name, read.schedule(f), default) for f, (name, default) in SCHEDULES.items()},
         schedule_texts=texts,
+        gov_banner=env.get("ALERTS_GOV_BANNER", read.switch, "off"),
+        footer_links=env.get("ALERTS_FOOTER_LINKS", read.labelled_links, ""),
     )
 
 

@@ -59,6 +59,12 @@ class AddressRefused(Refused):
     field = "email"
 
 
+class NearMiss(Refused):
+    """Did you mean {suggestion}? If so, correct your address. If not, send the form again as it is."""
+
+    field = "email"
+
+
 class NoTopic(Refused):
     """Choose at least one topic."""
 

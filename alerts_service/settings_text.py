@@ -162,6 +162,23 @@ def link(text: str) -> str:
     return text
 
 
+def labelled_links(text: str) -> tuple[tuple[str, str], ...]:
+    """Links with their words, such as `Accessibility=https://example.org/a; FOIA=https://example.org/f`."""
+    found = [part.partition("=") for part in text.split(";") if part.strip()]
+    for words, _, address in found:
+        if not words.strip():
+            raise ValidationError("each link is written as words=address, with a semicolon between two.")
+        link(address.strip())
+    return tuple((line(words.strip()), address.strip()) for words, _, address in found)
+
+
+def switch(text: str) -> bool:
+    """On or off."""
+    if text not in {"on", "off"}:
+        raise ValidationError(f"“{text}” is neither on nor off.")
+    return text == "on"
+
+
 def languages(text: str) -> tuple[str, ...]:
     """The languages offered; the first is the default."""
     found = tuple(dict.fromkeys(text.replace(",", " ").split()))

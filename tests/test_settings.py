@@ -97,6 +97,8 @@ def test_every_error_is_said_at_once_in_words(production: Load) -> None:
         "ALERTS_POSTAL_ADDRESS": "two\nlines",
         "ALERTS_CONTACT_URL": "javascript:alert(1)",
         "ALERTS_PRIVACY_URL": "nowhere",
+        "ALERTS_FOOTER_LINKS": "FOIA=https://example.org/foia; Accessibility",
+        "ALERTS_GOV_BANNER": "yes",
         "ALERTS_LANGUAGES": "en,fr",
         "ALERTS_TIMEZONE": "Mars/Olympus",
         "ALERTS_IMMEDIATE_EVERY": "7 min",

@@ -59,11 +59,14 @@ def _serializer(keys: Sequence[str], purpose: str, now: datetime) -> URLSafeTime
     )
 
 
-def _read_signed(keys: Sequence[str], purpose: str, token: str, now: datetime) -> int:
+def _read_signed(
+    keys: Sequence[str], purpose: str, token: str, now: datetime, lifetime: timedelta | None = LINK_LIFETIME
+) -> int:
     if not _SIGNED.fullmatch(token):
         raise LinkAltered
+    most = int(lifetime.total_seconds()) if lifetime else None
     try:
-        value = _serializer(keys, purpose, now).loads(token, max_age=int(LINK_LIFETIME.total_seconds()))
+        value = _serializer(keys, purpose, now).loads(token, max_age=most)
     except SignatureExpired:
         raise LinkExpired from None
     except BadSignature:
@@ -81,6 +84,11 @@ def confirm_token(keys: Sequence[str], sign_up_id: int, now: datetime) -> str:
 def read_confirm(keys: Sequence[str], token: str, now: datetime) -> int:
     """Return the sign-up's id. Raises LinkAltered or LinkExpired."""
     return _read_signed(keys, "confirm", token, now)
+
+
+def read_old_confirm(keys: Sequence[str], token: str) -> int:
+    """Return the sign-up's id of a link however old: it confirms nothing any more. Raises LinkAltered."""
+    return _read_signed(keys, "confirm", token, datetime.min.replace(tzinfo=UTC), lifetime=None)
 
 
 def not_me_token(keys: Sequence[str], sign_up_id: int, now: datetime) -> str:
@@ -173,6 +181,11 @@ def fingerprint(permanent_key: str) -> str:
     return _mac(permanent_key, "fingerprint", b"").hex()[:32]
 
 
+def derived(key: str, purpose: str) -> bytes:
+    """Return the key of a purpose, 32 bytes."""
+    return hmac.digest(key.encode(), b"alerts\0" + purpose.encode(), "sha256")
+
+
 def _mac(key: str, purpose: str, message: bytes) -> bytes:
     """Return the HMAC-SHA-256 of a message: hmac.digest's, in half of its time, as the key is hashed once."""
     begun, to_end = _keyed(key, purpose)
@@ -189,8 +202,8 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 @lru_cache(maxsize=64)
 def _keyed(key: str, purpose: str) -> "tuple[hashlib._Hash, hashlib._Hash]":
     """Derive the key of a purpose; return the two hashes of RFC 2104 that begin with it."""
-    derived = hmac.digest(key.encode(), b"alerts\0" + purpose.encode(), "sha256").ljust(_BLOCK_BYTES, b"\0")
-    return tuple(hashlib.sha256(bytes(octet ^ pad for octet in derived)) for pad in (0x36, 0x5C))  # type: ignore[return-value]
+    block = derived(key, purpose).ljust(_BLOCK_BYTES, b"\0")
+    return tuple(hashlib.sha256(bytes(octet ^ pad for octet in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]
 
 
 def _sealed(key: str, purpose: str, packed: bytes) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.errors import Invalid, NoTopic, Refused, TextRefused, UnknownFrequency, UnknownTopic
 from alerts_service.models import Topic
-from alerts_service.rules import addresses
+from alerts_service.rules import addresses, near_misses
 from alerts_service.rules.addresses import Address
 from alerts_service.rules.slots import Frequency
 
@@ -32,6 +32,13 @@ def open_topics(session: Session) -> list[ChosenTopic]:
     return [ChosenTopic(*row) for row in session.execute(_TOPICS)]
 
 
+def read_address(text: str, sure_of: str) -> Address:
+    """Return an address as it was meant. Raises AddressMissing, AddressRefused or NearMiss."""
+    address = addresses.parse(text)
+    near_misses.check(address.address, sure_of)
+    return address
+
+
 @dataclass
 class Choices:
     """Collects what was chosen and what is wrong with it; `check()` raises all of it together."""
@@ -39,10 +46,10 @@ class Choices:
     open: Sequence[ChosenTopic]
     errors: list[Refused]
 
-    def address(self, text: str) -> Address:
-        """Read the address."""
+    def address(self, text: str, sure_of: str) -> Address:
+        """Read the address; one at nearly a well-known domain is asked about, unless the person is sure of it."""
         try:
-            return addresses.parse(text)
+            return read_address(text, sure_of)
         except Refused as error:
             self.errors.append(error)
             return Address("", "")

@@ -12,11 +12,11 @@ from alerts_service.config import Settings
 from alerts_service.db import db, driving, reading, transaction
 from alerts_service.errors import LinkAltered, LinkExpired, Refused
 from alerts_service.models import MailKind, SignUp, Subscriber, Topic
-from alerts_service.rules import addresses, tokens
+from alerts_service.rules import tokens
 from alerts_service.rules.addresses import Address
 from alerts_service.rules.slots import Frequency
 from alerts_service.services import consents, following, letters, people, requests, suppressing
-from alerts_service.services.asking import Choices, ChosenTopic, open_topics
+from alerts_service.services.asking import Choices, ChosenTopic, open_topics, read_address
 from alerts_service.services.consents import Origin
 
 MAILS_A_DAY = 3
@@ -36,6 +36,8 @@ class Asked:
     page: str
     wording: str
     network: str
+    # The domain that the person was asked about, and is sure of.
+    sure_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def not_me(token: str, *, settings: Settings, now: datetime) -> None:
 def _readable(asked: Asked) -> Address:
     """Read the address before the turn that it takes. Raises Invalid, with all that is wrong with the form."""
     try:
-        return addresses.parse(asked.address)
+        return read_address(asked.address, asked.sure_of)
     except Refused:
         with reading() as session:
             _choose(asked, open_topics(session), None)
@@ -144,7 +146,7 @@ def _choose(
     choices = Choices(topics, [])
     chosen, frequency = choices.topics(asked.topics), choices.frequency(asked.frequency)
     if address is None:
-        choices.address(asked.address)
+        choices.address(asked.address, asked.sure_of)
     choices.text("source", asked.source, LONGEST_SOURCE)
     choices.check()
     return chosen, frequency

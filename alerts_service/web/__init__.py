@@ -18,6 +18,7 @@ from alerts_service.web import (
     preferences,
     reading,
     signing_up,
+    static_files,
     unsubscribing,
 )
 
@@ -28,7 +29,6 @@ def register(app: Flask) -> None:
     """Hang the routes, the languages, the headers and the error pages on an app."""
     settings: Settings = app.extensions["alerts"]
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = headers.A_YEAR
     # Werkzeug would redirect "//" to an address made from the Host header.
     app.url_map.merge_slashes = False
     proxies = settings.trusted_proxies
@@ -38,6 +38,7 @@ def register(app: Flask) -> None:
     languages.register(app, settings)
     pages.register(app, settings)
     headers.register(app, settings)
+    static_files.register(app, headers.of_files(settings))
     errors.register(app)
     for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
         app.register_blueprint(module.blueprint)

@@ -12,22 +12,32 @@ _CSP = (
 _PRIVATE = ("/confirm/", "/not-me/", "/preferences", "/unsubscribe/", "/subscribe", "/check-your-inbox", "/digests/")
 
 
-def register(app: Flask, settings: Settings) -> None:
-    """Put the headers on every answer."""
-
-    always = [
+def always(settings: Settings) -> list[tuple[str, str]]:
+    """Return the headers that files have, too."""
+    found = [
         ("Referrer-Policy", "no-referrer"),
         ("X-Content-Type-Options", "nosniff"),
         ("Cross-Origin-Opener-Policy", "same-origin"),
-        ("Vary", "Accept-Language"),
     ]
     if settings.base_url.startswith("https://"):
-        always.append(("Strict-Transport-Security", f"max-age={A_YEAR}"))
+        found.append(("Strict-Transport-Security", f"max-age={A_YEAR}"))
+    return found
+
+
+def of_files(settings: Settings) -> list[tuple[str, str]]:
+    """Return the headers of files."""
+    found = [*always(settings), ("Content-Security-Policy", _CSP)]
+    return found if settings.mode == "production" else [*found, ("X-Robots-Tag", "noindex")]
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Put the headers on every answer."""
+    on_all = [*always(settings), ("Vary", "Accept-Language")]
 
     @app.after_request
     def add(response: Response) -> Response:
         headers = response.headers
-        headers.extend(always)
+        headers.extend(on_all)
         headers.setdefault("Content-Security-Policy", _CSP)
         private = request.path.startswith(_PRIVATE)
         if private or settings.mode != "production":

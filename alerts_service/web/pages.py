@@ -1,15 +1,14 @@
 """What all pages share: the values that templates know, the consent sentence, and where a request came from."""
 
-import hashlib
 import ipaddress
 import re
 from email.utils import parseaddr
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, current_app, render_template, request, url_for
+from flask_babel import get_locale
 
 from alerts_service.config import Settings
 from alerts_service.mail import links
@@ -42,7 +41,8 @@ def register(app: Flask, settings: Settings) -> None:
             "language": spoken(),
             "language_names": _LANGUAGE_NAMES,
             "in_language": _in_language,
-            "stylesheet": _stylesheet(app),
+            "direction": get_locale().text_direction,
+            "host": urlsplit(settings.base_url).hostname,
         }
 
 
@@ -97,13 +97,3 @@ def _in_language(code: str) -> str:
     """Return the address of this page in another language."""
     query = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
     return f"{request.path}?{urlencode([*query, ('lang', code)])}"
-
-
-def _stylesheet(app: Flask) -> str:
-    assert app.static_folder
-    return url_for("static", filename="pages.css", v=_fingerprint(Path(app.static_folder) / "pages.css"))
-
-
-@cache
-def _fingerprint(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

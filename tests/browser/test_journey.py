@@ -40,8 +40,8 @@ def test_signing_up_confirming_changing_and_leaving_need_no_mouse_and_no_script(
 ) -> None:
     page = open_page(script=False)
     page.goto("/")
-    tab_to(page, ".skip")
-    expect(page.locator(".skip")).to_be_in_viewport()
+    tab_to(page, ".usa-skipnav")
+    expect(page.locator(".usa-skipnav")).to_be_in_viewport()
     page.keyboard.press("Enter")
     tab_to(page, "#topic-dementia")
     page.keyboard.press("Space")

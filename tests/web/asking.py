@@ -16,7 +16,7 @@ def heading(page: str) -> str:
 
 def problems(page: str) -> list[str]:
     """The sentences of the error summary."""
-    summary = re.search(r'<div class="summary".*?</div>', page, re.DOTALL)
+    summary = re.search(r'<div class="usa-alert usa-alert--error summary".*?</div>', page, re.DOTALL)
     found = re.findall(r"<li>(?:<a [^>]*>)?(.*?)(?:</a>)?</li>", summary[0] if summary else "", re.DOTALL)
     return [html.unescape(sentence) for sentence in found]
 

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from alerts_service.db import db
-from alerts_service.models import MailKind, Subscription
+from alerts_service.models import MailKind, SignUp, Subscription
 from alerts_service.rules import tokens
 from tests.databases import ON_SQLITE
 from tests.scene import Scene, at_once, rows
@@ -122,6 +122,39 @@ def test_an_expired_link_is_refused_in_words_and_changes_nothing(client: FlaskCl
         for method in ("GET", "POST"):
             answer = client.open(path, method=method)
             assert (answer.status_code, EXPIRED in answer.text) == (410, True)
+    assert contents() == before
+
+
+@ON_SQLITE
+def test_one_button_behind_an_expired_link_mails_a_new_one(client: FlaskClient, scene: Scene) -> None:
+    present, scene.now = scene.now, scene.now - timedelta(days=8)
+    scene.ask(ANN, "idd", "policy", frequency="monthly", locale="es", source="poster")
+    path = f"/confirm/{scene.confirm_token(ANN)}"
+    page = client.get(f"{path}?lang=en").text
+    assert page.count("<form") == page.count("<button") == 1
+    assert f'action="{path}/again"' in page
+    assert ANN in page
+    assert client.get(f"{path}/again").status_code == 405
+    answer = client.post(f"{path}/again")
+    assert heading(client.get(answer.headers["Location"]).text) == "Revise su correo"
+    scene.now = present
+    made = db.session.get_one(SignUp, scene.sign_up_id(ANN))
+    assert [topic.slug for topic in made.topics] == ["idd", "policy"]
+    assert (made.frequency, made.locale, made.source) == ("monthly", "es", "poster")
+    assert [row.kind for row in scene.deliveries()] == [MailKind.CONFIRMATION] * 2
+    assert client.post(f"/confirm/{scene.confirm_token(ANN)}").status_code == 200
+
+
+@ON_SQLITE
+def test_nothing_new_is_mailed_for_a_link_that_was_answered_altered_or_is_unknown(
+    client: FlaskClient, scene: Scene, town: Town
+) -> None:
+    client.post(town.paths["not_me"])
+    paths = [town.paths["confirm"], town.paths["confirmed"], town.paths["confirm"][:-1], "/confirm/x"]
+    paths.append(f"/confirm/{tokens.confirm_token(scene.settings.secret_keys, 999, scene.now)}")
+    before = contents()
+    assert [client.post(f"{path}/again").status_code for path in paths] == [410, 410, 404, 404, 410]
+    assert "Send me a new link" not in client.get(town.paths["confirm"]).text
     assert contents() == before
 
 

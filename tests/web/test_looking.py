@@ -1,5 +1,8 @@
 """GET and HEAD: every address answers, and looking changes nothing."""
 
+import hashlib
+import re
+
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -22,9 +25,9 @@ def test_looking_at_every_page_changes_nothing(client: FlaskClient, town: Town) 
 @ON_SQLITE
 def test_asking_what_is_allowed_changes_nothing(client: FlaskClient, town: Town) -> None:
     before = contents()
-    for path in town.paths.values():
+    for name, path in town.paths.items():
         answer = client.options(path)
-        assert answer.status_code == 200
+        assert answer.status_code == (405 if name == "icon" else 200)
         assert "GET" in answer.headers["Allow"]
     assert contents() == before
 
@@ -108,10 +111,25 @@ def test_robots_may_see_the_sign_up_page_and_nobodys_own_pages(client: FlaskClie
 
 
 @ON_SQLITE
-def test_the_stylesheet_is_kept_for_a_year_under_an_address_of_its_own(client: FlaskClient) -> None:
+def test_a_file_is_kept_for_ever_under_an_address_with_its_hash_and_comes_compressed(client: FlaskClient) -> None:
     page = client.get("/").text
     path = page.split('<link rel="stylesheet" href="')[1].split('"')[0]
-    answer = client.get(path)
-    assert answer.mimetype == "text/css"
-    assert "max-age=31536000" in answer.headers["Cache-Control"]
-    assert "?v=" in path
+    plain = client.get(path)
+    assert plain.mimetype == "text/css"
+    assert hashlib.sha256(plain.data).hexdigest()[:12] in path
+    images = [f"/static/{name}" for name in re.findall(r"url\(([^)]+)\)", plain.text)]
+    assert len(images) > 3
+    for address in [path, *images]:
+        for coding in ("gzip", "br"):
+            answer = client.get(address, headers={"Accept-Encoding": coding})
+            assert (answer.status_code, answer.headers.get("Content-Encoding")) == (200, coding), address
+            assert "immutable" in answer.headers["Cache-Control"]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert "Access-Control-Allow-Origin" not in answer.headers
+    assert "immutable" not in client.get("/static/pages.css").headers["Cache-Control"]
+
+
+@ON_SQLITE
+def test_who_reloads_the_address_of_the_forms_answer_meets_the_form(client: FlaskClient) -> None:
+    assert client.get("/subscribe").headers["Location"] == "/"
+    assert client.get("/subscribe?lang=es").headers["Location"] == "/?lang=es"

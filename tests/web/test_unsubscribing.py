@@ -74,7 +74,7 @@ def test_the_page_shows_what_would_end_in_one_form(client: FlaskClient, town: To
 @ON_SQLITE
 def test_only_the_topics_of_a_mail_can_be_ended(client: FlaskClient, town: Town) -> None:
     path = town.paths["unsubscribe"]
-    offered = client.get(path).text.split('id="these-topics">')[1].split("</p>")[0]
+    offered = client.get(path).text.split('id="these-hint">')[1].split("</p>")[0]
     assert "Alzheimer" in offered
     assert "Long-Term Services" not in offered
     answer = client.post(path, data={"what": "these"})

@@ -83,6 +83,12 @@ class UnknownFrequency(Refused):
     field = "frequency"
 
 
+class PauseRefused(Refused):
+    """Choose a day from tomorrow on, within a year; or leave it empty."""
+
+    field = "until"
+
+
 class TextRefused(Refused):
     """The text in “{name}” is too long or holds characters that cannot be used."""
 

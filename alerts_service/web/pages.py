@@ -12,7 +12,7 @@ from flask_babel import get_locale
 
 from alerts_service.config import Settings
 from alerts_service.mail import links
-from alerts_service.mail.moments import event_times, moment
+from alerts_service.mail.moments import day, event_times, moment
 from alerts_service.rules.markup import to_html
 from alerts_service.web.languages import spoken
 
@@ -29,6 +29,7 @@ def register(app: Flask, settings: Settings) -> None:
         markdown=to_html,
         host=links.host,
         moment=lambda at: moment(at, settings.timezone, spoken()),
+        day=lambda at: day(at, settings.timezone, spoken()),
         event_times=lambda item: event_times(item.starts_at, item.ends_at, settings.timezone, spoken()),
     )
 

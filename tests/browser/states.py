@@ -25,7 +25,7 @@ def pages(client: FlaskClient, town: Town, language: str) -> Mapping[str, str]:
     inbox = client.post("/subscribe", data=FORM | wish).headers["Location"]
     looked |= {"asked": inbox, "asked again": f"{inbox}&repeated=1", "saved": f"{paths['preferences']}?saved=1"}
     found = {name: client.get(path, query_string=None if "?" in path else wish) for name, path in looked.items()}
-    found["saved"] = client.get(paths["preferences"], query_string=wish | {"saved": "1"})
+    found["saved"] = client.get(paths["preferences"], query_string=wish | {"said": "saved"})
     for name, path, form in (
         ("wrong form", "/subscribe", {"email": "ann@", "frequency": "hourly"}),
         ("question", "/subscribe", FORM | {"email": "ann@gmial.com"}),

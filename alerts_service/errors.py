@@ -65,6 +65,18 @@ class NearMiss(Refused):
     field = "email"
 
 
+class SameAddress(Refused):
+    """Your e-alerts go to this address already."""
+
+    field = "email"
+
+
+class NotSure(Refused):
+    """Tick the box to say that you are sure."""
+
+    field = "agreed"
+
+
 class NoTopic(Refused):
     """Choose at least one topic."""
 
@@ -103,6 +115,18 @@ class LinkExpired(AlertsError):
     """This link has expired. Ask for a new one."""
 
     status = 410
+
+
+class LinkUsed(AlertsError):
+    """This link has been used: it works once. Ask for a new one on your preferences page."""
+
+    status = 410
+
+
+class AddressTaken(AlertsError):
+    """That address gets e-alerts of its own now, so nothing was changed. Leave there first, then try again."""
+
+    status = 409
 
 
 class NotFound(AlertsError):

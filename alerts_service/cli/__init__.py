@@ -36,6 +36,9 @@ TABLE: dict[str, Entry | dict[str, Entry]] = {
     "subscribers": {
         "state": Entry(f"{_HERE}.subscribers:state", "Say in one word how things stand with an address."),
         "show": Entry(f"{_HERE}.subscribers:show", "Show everything kept about an address."),
+        "export": Entry(f"{_HERE}.subscribers:export", "Print everything kept about an address as JSON."),
+        "unsubscribe": Entry(f"{_HERE}.subscribers:unsubscribe", "End every subscription of an address."),
+        "erase": Entry(f"{_HERE}.subscribers:erase", "Erase a person; counts stay, and a hash where mail is stopped."),
     },
     "suppressions": {
         "list": Entry(f"{_HERE}.suppressions:list_suppressions", "List the addresses that no mail goes to."),

@@ -9,6 +9,7 @@ from alerts_service.models.digest import Digest, DigestUpdate, Drop
 from alerts_service.models.edition import CoveredFrequency, Edition, Turnstile
 from alerts_service.models.host import Host
 from alerts_service.models.installation import Fact
+from alerts_service.models.own_data import AddressChange, FreshLink, LeaveReason
 from alerts_service.models.rate import RELAY, Rate
 from alerts_service.models.signup import SignUp, SignUpTopic
 from alerts_service.models.subscriber import Subscriber
@@ -24,6 +25,7 @@ __all__ = [
     "IS_SENDING",
     "MATCHED",
     "RELAY",
+    "AddressChange",
     "CatchUp",
     "Category",
     "Consent",
@@ -35,8 +37,10 @@ __all__ = [
     "Drop",
     "Edition",
     "Fact",
+    "FreshLink",
     "Host",
     "Lane",
+    "LeaveReason",
     "MailKind",
     "Rate",
     "SignUp",

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import db, transaction
-from alerts_service.errors import LinkAltered
+from alerts_service.errors import LinkAltered, NotFound
 from alerts_service.models import DigestUpdate, Subscriber, Subscription, Topic, UpdateTopic
 from alerts_service.rules import addresses, tokens
 from alerts_service.services import consents, following, noting, people
@@ -53,6 +53,17 @@ def leave(token: str, *, only_these: bool, page: str, network: str, settings: Se
             left = _end_these(session, subscriber, _topics_of(session, digest_id), origin, now)
         else:
             left = end_all(session, subscriber, origin, now)
+    noting.left(subscriber.address_hash, left, settings=settings, now=now)
+
+
+def leave_address(address: str, *, settings: Settings, now: datetime) -> None:
+    """End every subscription of an address, for an operator. Raises NotFound where nobody has it."""
+    found = addresses.parse(address)
+    with transaction() as session:
+        subscriber = people.find(session, found)
+        if subscriber is None:
+            raise NotFound(what="subscriber", key=found.address)
+        left = end_all(session, subscriber, Origin("command", "", subscriber.locale, ""), now)
     noting.left(subscriber.address_hash, left, settings=settings, now=now)
 
 
@@ -108,7 +119,7 @@ def _end(
 def _behind(session: Session, token: str, settings: Settings) -> tuple[Subscriber, int]:
     assert settings.permanent_key, "checked at start"
     subscriber_id, digest_id = tokens.read_unsubscribe(settings.permanent_key, token)
-    subscriber = session.get(Subscriber, subscriber_id)
+    subscriber = people.present(session, subscriber_id)
     if subscriber is None:
         raise LinkAltered
     return subscriber, digest_id

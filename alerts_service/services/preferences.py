@@ -61,7 +61,7 @@ def ask_link(address: str, *, locale: str, settings: Settings, now: datetime) ->
 def read(token: str, *, settings: Settings, now: datetime) -> Preferences:
     """Return what the person behind a link has chosen. Raises LinkAltered, LinkExpired."""
     session = db.session()
-    subscriber = _behind(session, token, settings, now)
+    subscriber = behind(session, token, settings, now)
     slugs = {topic.id: topic.slug for topic in session.scalars(select(Topic))}
     rows = following.followed(session, subscriber)
     return Preferences(
@@ -92,7 +92,7 @@ def change(
     Without either, a kept topic stays as it is, and a new one comes as often as most of the others.
     """
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         people.lock(session, subscriber)
         choices = Choices(open_topics(session), [])
         chosen = choices.topics(topics)
@@ -111,7 +111,7 @@ def change(
 def pause(token: str, *, until: datetime | None, settings: Settings, now: datetime) -> None:
     """Hold all digests until a moment, or until the person ends the pause; nothing is forgiven."""
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         people.lock(session, subscriber)
         subscriber.paused_at, subscriber.paused_until = now, until
         subscriber.narrowed_at = now
@@ -120,14 +120,14 @@ def pause(token: str, *, until: datetime | None, settings: Settings, now: dateti
 def resume(token: str, *, settings: Settings, now: datetime) -> None:
     """End a pause: the next digest brings what was held."""
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         subscriber.paused_at = subscriber.paused_until = None
 
 
 def leave_all(token: str, *, page: str, network: str, settings: Settings, now: datetime) -> None:
     """End every subscription of the person behind a link. Repeating it changes nothing."""
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         left = leaving.end_all(session, subscriber, Origin(page, "", subscriber.locale, network), now)
     noting.left(subscriber.address_hash, left, settings=settings, now=now)
 
@@ -139,8 +139,9 @@ def is_away(subscriber: Subscriber, now: datetime) -> bool:
     return subscriber.paused_until is None or subscriber.paused_until > now
 
 
-def _behind(session: Session, token: str, settings: Settings, now: datetime) -> Subscriber:
-    subscriber = session.get(Subscriber, tokens.read_preferences(settings.secret_keys, token, now))
+def behind(session: Session, token: str, settings: Settings, now: datetime) -> Subscriber:
+    """Return the person that a preferences link is about, as a step. Raises LinkAltered, LinkExpired."""
+    subscriber = people.present(session, tokens.read_preferences(settings.secret_keys, token, now))
     if subscriber is None:
         raise LinkAltered
     return subscriber

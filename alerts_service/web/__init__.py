@@ -14,8 +14,10 @@ from alerts_service.web import (
     headers,
     health,
     languages,
+    own_data,
     pages,
     preferences,
+    readdressing,
     reading,
     signing_up,
     static_files,
@@ -40,7 +42,7 @@ def register(app: Flask) -> None:
     headers.register(app, settings)
     static_files.register(app, headers.of_files(settings))
     errors.register(app)
-    for module in (signing_up, confirming, preferences, unsubscribing, reading, health):
+    for module in (signing_up, confirming, preferences, own_data, readdressing, unsubscribing, reading, health):
         app.register_blueprint(module.blueprint)
 
 

@@ -9,7 +9,10 @@ _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Pages behind a token, and answers to forms: not to be kept, found or told of.
-_PRIVATE = ("/confirm/", "/not-me/", "/preferences", "/unsubscribe/", "/subscribe", "/check-your-inbox", "/digests/")
+_PRIVATE = (
+    *("/confirm/", "/not-me/", "/preferences", "/unsubscribe/", "/subscribe", "/check-your-inbox", "/digests/"),
+    *("/your-data/", "/new-address/", "/former-address/"),
+)
 
 
 def always(settings: Settings) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from alerts_service.clock import utcnow
 from alerts_service.errors import Invalid, PauseRefused, Refused
 from alerts_service.rules import pauses
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import catalogue, preferences
+from alerts_service.services import catalogue, own_data, preferences
 from alerts_service.web import pages
 from alerts_service.web.languages import sentence, speak, spoken
 from alerts_service.web.signing_up import by_field
@@ -92,7 +92,17 @@ def _resume(token: str, now: datetime) -> str:
     return "resumed"
 
 
-_ACTS: dict[str, Callable[[str, datetime], str]] = {"leave_all": _leave_all, "pause": _pause, "resume": _resume}
+def _mail_link(token: str, now: datetime) -> str:
+    own_data.ask_link(token, settings=pages.settings(), now=now)
+    return "link"
+
+
+_ACTS: dict[str, Callable[[str, datetime], str]] = {
+    "leave_all": _leave_all,
+    "pause": _pause,
+    "resume": _resume,
+    "own_data": _mail_link,
+}
 
 
 def _frequencies() -> dict[str, str]:

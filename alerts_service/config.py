@@ -59,6 +59,8 @@ class Settings:
     gov_banner: bool = False
     # Words and address of each.
     footer_links: tuple[tuple[str, str], ...] = ()
+    # Whether the unsubscribe page asks why.
+    ask_reason: bool = False
 
     @property
     def mail_domain(self) -> str:
@@ -155,6 +157,7 @@ def _settings(env: _Environment) -> Settings:
         schedule_texts=texts,
         gov_banner=env.get("ALERTS_GOV_BANNER", read.switch, "off"),
         footer_links=env.get("ALERTS_FOOTER_LINKS", read.labelled_links, ""),
+        ask_reason=env.get("ALERTS_ASK_REASON", read.switch, "off"),
     )
 
 

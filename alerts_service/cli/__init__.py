@@ -39,6 +39,7 @@ TABLE: dict[str, Entry | dict[str, Entry]] = {
         "export": Entry(f"{_HERE}.subscribers:export", "Print everything kept about an address as JSON."),
         "unsubscribe": Entry(f"{_HERE}.subscribers:unsubscribe", "End every subscription of an address."),
         "erase": Entry(f"{_HERE}.subscribers:erase", "Erase a person; counts stay, and a hash where mail is stopped."),
+        "reasons": Entry(f"{_HERE}.subscribers:reasons", "Count the reasons that people gave for leaving."),
     },
     "suppressions": {
         "list": Entry(f"{_HERE}.suppressions:list_suppressions", "List the addresses that no mail goes to."),

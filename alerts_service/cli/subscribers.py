@@ -77,3 +77,13 @@ def erase(settings: Settings, address: str, yes: bool, as_json: bool, now: datet
         click.confirm(f"Erase everything about {address}?", abort=True, err=as_json)
     erasing.erase_address(address, settings=settings, now=present(now, settings))
     answer({"address": address, "erased": True}, as_json, lambda d: [f"Erased: {d['address']}"])
+
+
+@click.command()
+@json_option
+@with_app
+def reasons(_settings: Settings, as_json: bool) -> None:
+    """Count the reasons that people gave for leaving, where ALERTS_ASK_REASON is on. Nothing says who gave them."""
+    from alerts_service.services import reasons as given
+
+    answer(given.totals(), as_json, lambda rows: [f"{row['people']:>7}  {row['reason']}" for row in rows])

@@ -12,7 +12,7 @@ from alerts_service.db import db, transaction
 from alerts_service.errors import LinkAltered, NotFound
 from alerts_service.models import DigestUpdate, Subscriber, Subscription, Topic, UpdateTopic
 from alerts_service.rules import addresses, tokens
-from alerts_service.services import consents, following, noting, people
+from alerts_service.services import consents, following, noting, people, reasons
 from alerts_service.services.consents import Origin
 
 BY_LINK = "unsubscribed"
@@ -44,8 +44,13 @@ def look(token: str, *, settings: Settings) -> Leaving:
     )
 
 
-def leave(token: str, *, only_these: bool, page: str, network: str, settings: Settings, now: datetime) -> None:
-    """End every subscription, or only those to the digest's topics. Repeating it changes nothing."""
+def leave(
+    token: str, *, only_these: bool, page: str, network: str, settings: Settings, now: datetime, reason: str = ""
+) -> None:
+    """End every subscription, or only those to the digest's topics. Repeating it changes nothing.
+
+    A reason is counted where everything ends.
+    """
     with transaction() as session:
         subscriber, digest_id = _behind(session, token, settings)
         origin = Origin(page, "", subscriber.locale, network)
@@ -53,6 +58,8 @@ def leave(token: str, *, only_these: bool, page: str, network: str, settings: Se
             left = _end_these(session, subscriber, _topics_of(session, digest_id), origin, now)
         else:
             left = end_all(session, subscriber, origin, now)
+        if left and not only_these:
+            reasons.count(session, reason, settings=settings, now=now)
     noting.left(subscriber.address_hash, left, settings=settings, now=now)
 
 

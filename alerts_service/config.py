@@ -66,6 +66,8 @@ class Settings:
     gov_banner: bool = False
     # Words and address of each.
     footer_links: tuple[tuple[str, str], ...] = ()
+    # Whether the unsubscribe page asks why.
+    ask_reason: bool = False
 
     @property
     def mail_domain(self) -> str:
@@ -164,6 +166,7 @@ def _mail(env: _Environment, port: int) -> dict[str, Any]:
         "seed_hold_seconds": env.get("ALERTS_SEED_HOLD_FOR", read.number(0, 86_400), "0"),
         "lease_seconds": env.get("ALERTS_LEASE_SECONDS", read.number(1, 86_400), "900"),
         "retry_seconds": env.get("ALERTS_RETRY_SECONDS", read.number(1, 86_400), "300"),
+        "ask_reason": env.get("ALERTS_ASK_REASON", read.switch, "off"),
         "goodbye": env.get("ALERTS_GOODBYE", read.switch, "on"),
     }
 

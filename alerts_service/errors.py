@@ -67,6 +67,18 @@ class NearMiss(Refused):
     field = "email"
 
 
+class SameAddress(Refused):
+    """Your e-alerts go to this address already."""
+
+    field = "email"
+
+
+class NotSure(Refused):
+    """Tick the box to say that you are sure."""
+
+    field = "agreed"
+
+
 class NoTopic(Refused):
     """Choose at least one topic."""
 
@@ -83,6 +95,12 @@ class UnknownFrequency(Refused):
     """Choose how often: immediate, daily, weekly or monthly."""
 
     field = "frequency"
+
+
+class PauseRefused(Refused):
+    """Choose a day from tomorrow on, within a year; or leave it empty."""
+
+    field = "until"
 
 
 class TextRefused(Refused):
@@ -128,6 +146,18 @@ class LinkExpired(AlertsError):
     """This link has expired. Ask for a new one."""
 
     status = 410
+
+
+class LinkUsed(AlertsError):
+    """This link has been used: it works once. Ask for a new one on your preferences page."""
+
+    status = 410
+
+
+class AddressTaken(AlertsError):
+    """That address gets e-alerts of its own now, so nothing was changed. Leave there first, then try again."""
+
+    status = 409
 
 
 class NotFound(AlertsError):

@@ -36,6 +36,9 @@ WATCH = "watch"
 BACK = "back"
 LEFT = "left"
 SUPPRESSED = "suppressed"
+ERASED = "erased"
+# An address passed to another: what is noted later is noted under the new one.
+MOVED = "moved"
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,10 @@ TABLE: dict[str, Entry | dict[str, Entry]] = {
     "subscribers": {
         "state": Entry(f"{_HERE}.subscribers:state", "Say in one word how things stand with an address."),
         "show": Entry(f"{_HERE}.subscribers:show", "Show everything kept about an address."),
+        "export": Entry(f"{_HERE}.subscribers:export", "Print everything kept about an address as JSON."),
+        "unsubscribe": Entry(f"{_HERE}.subscribers:unsubscribe", "End every subscription of an address."),
+        "erase": Entry(f"{_HERE}.subscribers:erase", "Erase a person; counts stay, and a hash where mail is stopped."),
+        "reasons": Entry(f"{_HERE}.subscribers:reasons", "Count the reasons that people gave for leaving."),
     },
     "sign-ups": {
         "stop": Entry(f"{_HERE}.sign_ups:stop", "Stop confirmations at once, as when the form is abused."),

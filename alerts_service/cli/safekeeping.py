@@ -114,7 +114,7 @@ def _planned(plan: dict[str, Any]) -> Iterator[str]:
     yield from plan["reasons"]
     if plan["base_url"]:
         yield f"The base URL becomes {plan['base_url']}."
-    yield f"Done again first: {plan['unsubscribes']} unsubscribes, {plan['suppressions']} suppressions."
+    yield f"Done again first: {_people(plan)}."
     yield f"Counted as sent: {plan['messages']} messages of the journal, {plan['sending']} that were with a sender."
     yield f"Of the {plan['waiting']} deliveries that wait, all others will be sent."
     for other in plan["other_hosts"]:
@@ -122,7 +122,7 @@ def _planned(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def _reconciled(found: dict[str, Any]) -> Iterator[str]:
-    yield f"Done again: {found['unsubscribes']} unsubscribes, {found['suppressions']} suppressions."
+    yield f"Done again: {_people(found)}."
     yield f"Counted as sent: {found['counted_as_sent']} deliveries; not known to this database: {found['unknown']}."
     yield f"Waiting to be sent: {found['waiting']}."
     for host in found["awaited"]:
@@ -132,3 +132,7 @@ def _reconciled(found: dict[str, Any]) -> Iterator[str]:
 def _copied(found: dict[str, Any]) -> Iterator[str]:
     yield f"Copied {found['rows']} rows in {found['tables']} tables."
     yield f"The same there: every count, {found['consent_chains']} consent chains, the key {found['key'][:8]}."
+
+
+def _people(found: dict[str, Any]) -> str:
+    return ", ".join(f"{found[name]} {name}" for name in ("unsubscribes", "suppressions", "erasures"))

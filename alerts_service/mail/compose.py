@@ -110,6 +110,28 @@ def preferences_link(*, subscriber_id: int | None, locale: str, settings: Settin
     return _words("preferences_link", locale, settings, preferences=link, valid_for=tokens.LINK_LIFETIME.days)
 
 
+def data_link(*, link_id: int, locale: str, settings: Settings, now: datetime) -> Words:
+    """The link to one's own data: to change the address, to download, to be erased."""
+    link = links.own_data(link_id, settings, now)
+    return _words("data_link", locale, settings, own_data=link, expires_at=now + tokens.FRESH_FOR)
+
+
+def address_change(
+    *, change_id: int | None, former_address: str, locale: str, settings: Settings, now: datetime
+) -> Words:
+    """The mail that asks a new address to confirm; or, without a change, the one that says it has its own e-alerts."""
+    link = links.new_address(change_id, settings, now) if change_id is not None else ""
+    values = {"confirm": link, "former_address": former_address, "expires_at": now + tokens.LINK_LIFETIME}
+    return _words("address_change", locale, settings, **values)
+
+
+def address_changed(*, change_id: int, address: str, locale: str, settings: Settings, now: datetime) -> Words:
+    """The notice to the former address, with the link that undoes the change. `address` is masked."""
+    link = links.former_address(change_id, settings, now)
+    values = {"undo": link, "address": address, "expires_at": now + tokens.LINK_LIFETIME}
+    return _words("address_changed", locale, settings, **values)
+
+
 def _words(kind: str, locale: str, settings: Settings, **values: object) -> Words:
     headline, subject = environment.headings(kind, locale, settings, **values)
     values |= {"headline": headline, "subject": subject}

@@ -24,6 +24,21 @@ def preferences(subscriber_id: int, settings: Settings, now: datetime) -> str:
     return f"{settings.base_url}/preferences/{token}"
 
 
+def own_data(link_id: int, settings: Settings, now: datetime) -> str:
+    """Return the link to one's own data, which works once."""
+    return f"{settings.base_url}/your-data/{tokens.own_data_token(settings.secret_keys, link_id, now)}"
+
+
+def new_address(change_id: int, settings: Settings, now: datetime) -> str:
+    """Return the link that confirms a change of address."""
+    return f"{settings.base_url}/new-address/{tokens.new_address_token(settings.secret_keys, change_id, now)}"
+
+
+def former_address(change_id: int, settings: Settings, now: datetime) -> str:
+    """Return the link that undoes a change of address."""
+    return f"{settings.base_url}/former-address/{tokens.former_address_token(settings.secret_keys, change_id, now)}"
+
+
 def unsubscribe(subscriber_id: int, settings: Settings) -> str:
     """Return the link to leave, which belongs to no digest."""
     assert settings.permanent_key is not None

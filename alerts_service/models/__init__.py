@@ -9,6 +9,7 @@ from alerts_service.models.digest import Digest, DigestUpdate, Drop
 from alerts_service.models.edition import REMINDER, CoveredFrequency, Edition, Turnstile
 from alerts_service.models.host import Host
 from alerts_service.models.installation import SIGN_UP_SURGE, SIGN_UPS_STOPPED, Fact
+from alerts_service.models.own_data import AddressChange, FreshLink, LeaveReason
 from alerts_service.models.rate import RELAY, Rate
 from alerts_service.models.signup import SignUp, SignUpTopic
 from alerts_service.models.subscriber import Subscriber
@@ -27,6 +28,7 @@ __all__ = [
     "REMINDER",
     "SIGN_UPS_STOPPED",
     "SIGN_UP_SURGE",
+    "AddressChange",
     "CatchUp",
     "Category",
     "Consent",
@@ -38,8 +40,10 @@ __all__ = [
     "Drop",
     "Edition",
     "Fact",
+    "FreshLink",
     "Host",
     "Lane",
+    "LeaveReason",
     "MailKind",
     "Rate",
     "SignUp",

@@ -48,6 +48,9 @@ class MailKind(StrEnum):
     WELCOME = "welcome"
     PREFERENCES_LINK = "preferences_link"
     GOODBYE = "goodbye"
+    DATA_LINK = "data_link"
+    ADDRESS_CHANGE = "address_change"
+    ADDRESS_CHANGED = "address_changed"
 
 
 # Due whatever the clock: a rehearsal may compile for a slot that lies ahead of the real time on which

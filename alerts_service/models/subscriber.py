@@ -31,3 +31,5 @@ class Subscriber(Base):
     narrowed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     ended_reason: Mapped[str | None] = mapped_column(String(40))
+    # Who has the address of this ended row since: its old links are theirs.
+    moved_to_id: Mapped[int | None] = mapped_column(big_id())

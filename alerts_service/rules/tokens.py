@@ -25,6 +25,8 @@ from alerts_service.errors import LinkAltered, LinkExpired
 
 LINK_LIFETIME = timedelta(days=7)
 UNDO_LIFETIME = timedelta(days=28)
+# Of a link to one's own data.
+FRESH_FOR = timedelta(hours=1)
 _MAC_BYTES = 16
 _SUBSCRIBER_BYTES = 5
 _DIGEST_BYTES = 6
@@ -120,6 +122,36 @@ def undo_token(keys: Sequence[str], subscriber_id: int, ended_at: datetime) -> s
 def read_undo(keys: Sequence[str], token: str, now: datetime) -> tuple[int, datetime]:
     """Return the subscriber's id and the second of the end. Raises LinkAltered or LinkExpired."""
     return _read_dated(keys, "undo", token, now, UNDO_LIFETIME)
+
+
+def own_data_token(keys: Sequence[str], link_id: int, now: datetime) -> str:
+    """Return the token of a link to one's own data, valid for FRESH_FOR; the database says whether it was used."""
+    return str(_serializer(keys, "own-data", now).dumps(link_id))
+
+
+def read_own_data(keys: Sequence[str], token: str, now: datetime) -> int:
+    """Return the fresh link's id. Raises LinkAltered or LinkExpired."""
+    return _read_dated(keys, "own-data", token, now, FRESH_FOR)[0]
+
+
+def new_address_token(keys: Sequence[str], change_id: int, now: datetime) -> str:
+    """Return the token by which a new address confirms a change, valid for LINK_LIFETIME."""
+    return str(_serializer(keys, "new-address", now).dumps(change_id))
+
+
+def read_new_address(keys: Sequence[str], token: str, now: datetime) -> int:
+    """Return the change's id. Raises LinkAltered or LinkExpired."""
+    return _read_signed(keys, "new-address", token, now)
+
+
+def former_address_token(keys: Sequence[str], change_id: int, now: datetime) -> str:
+    """Return the token by which the former address undoes a change, valid for LINK_LIFETIME."""
+    return str(_serializer(keys, "former-address", now).dumps(change_id))
+
+
+def read_former_address(keys: Sequence[str], token: str, now: datetime) -> int:
+    """Return the change's id. Raises LinkAltered or LinkExpired."""
+    return _read_signed(keys, "former-address", token, now)
 
 
 def preferences_token(key: str, subscriber_id: int, now: datetime) -> str:

@@ -10,7 +10,7 @@ before this transaction does.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from alerts_service.models import (
@@ -21,6 +21,7 @@ from alerts_service.models import (
     DigestUpdate,
     Subscriber,
     Subscription,
+    Topic,
     Turnstile,
     Update,
 )
@@ -142,3 +143,9 @@ def _open(
     session.flush()
     session.add(CatchUp(subscription_id=row.id, frequency=frequency, subscriber_id=subscriber.id, from_seq=mark))
     session.flush()
+
+
+def slugs(subscriber: Subscriber) -> Select[str]:
+    """Ask for the topics that a person follows."""
+    query = select(Topic.slug).join(Subscription, Subscription.topic_id == Topic.id)
+    return query.where(Subscription.subscriber_id == subscriber.id, Subscription.ended_at.is_(None))

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import db, transaction
-from alerts_service.errors import LinkAltered
+from alerts_service.errors import LinkAltered, NotFound
 from alerts_service.models import DigestUpdate, Subscriber, Subscription, Topic, UpdateTopic
 from alerts_service.rules import addresses, tokens
-from alerts_service.services import consents, following, goodbyes, noting, people
+from alerts_service.services import consents, following, goodbyes, noting, people, reasons
 from alerts_service.services.consents import Origin
 
 BY_LINK = "unsubscribed"
@@ -44,10 +44,12 @@ def look(token: str, *, settings: Settings) -> Leaving:
     )
 
 
-def leave(token: str, *, only_these: bool, page: str, network: str, settings: Settings, now: datetime) -> None:
+def leave(
+    token: str, *, only_these: bool, page: str, network: str, settings: Settings, now: datetime, reason: str = ""
+) -> None:
     """End every subscription, or only those to the digest's topics, with a goodbye to who follows nothing any more.
 
-    Repeating it changes nothing.
+    Repeating it changes nothing. A reason is counted where everything ends.
     """
     with transaction() as session:
         subscriber, digest_id = _behind(session, token, settings)
@@ -58,6 +60,19 @@ def leave(token: str, *, only_these: bool, page: str, network: str, settings: Se
             left = end_all(session, subscriber, origin, now)
         if left:
             goodbyes.queue(session, subscriber, settings=settings, now=now)
+        if left and not only_these:
+            reasons.count(session, reason, settings=settings, now=now)
+    noting.left(subscriber.address_hash, left, settings=settings, now=now)
+
+
+def leave_address(address: str, *, settings: Settings, now: datetime) -> None:
+    """End every subscription of an address, for an operator. Raises NotFound where nobody has it."""
+    found = addresses.parse(address)
+    with transaction() as session:
+        subscriber = people.find(session, found)
+        if subscriber is None:
+            raise NotFound(what="subscriber", key=found.address)
+        left = end_all(session, subscriber, Origin("command", "", subscriber.locale, ""), now)
     noting.left(subscriber.address_hash, left, settings=settings, now=now)
 
 
@@ -113,7 +128,7 @@ def _end(
 def _behind(session: Session, token: str, settings: Settings) -> tuple[Subscriber, int]:
     assert settings.permanent_key, "checked at start"
     subscriber_id, digest_id = tokens.read_unsubscribe(settings.permanent_key, token)
-    subscriber = session.get(Subscriber, subscriber_id)
+    subscriber = people.present(session, subscriber_id)
     if subscriber is None:
         raise LinkAltered
     return subscriber, digest_id

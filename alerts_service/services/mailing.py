@@ -15,10 +15,10 @@ from alerts_service.mail import compose, digests
 from alerts_service.mail.encode import Words, stencil
 from alerts_service.mail.items import DigestContent, Item
 from alerts_service.mail.places import PREFERENCES, UNSUBSCRIBE
-from alerts_service.models import Fact, MailKind, SignUp, Subscriber, Topic
-from alerts_service.rules import tokens
+from alerts_service.models import AddressChange, Fact, MailKind, SignUp, Subscriber, Topic
+from alerts_service.rules import addresses, tokens
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import contents, following, goodbyes
+from alerts_service.services import contents, following, goodbyes, readdressing
 from alerts_service.services.claiming import Claimed
 from alerts_service.services.installing import MESSAGE_DOMAIN
 
@@ -57,6 +57,10 @@ def letter_words(delivery: Claimed, *, settings: Settings, now: datetime) -> Wor
             return _welcome(session, details, locale, settings, now)
         if delivery.kind == MailKind.GOODBYE:
             return _goodbye(session, details, locale, settings)
+        if delivery.kind in {MailKind.ADDRESS_CHANGE, MailKind.ADDRESS_CHANGED}:
+            return _change_of_address(session, delivery.kind, details.get("change", 0), locale, settings, now)
+    if delivery.kind == MailKind.DATA_LINK:
+        return compose.data_link(link_id=details.get("link", 0), locale=locale, settings=settings, now=now)
     return compose.preferences_link(subscriber_id=details.get("subscriber"), locale=locale, settings=settings, now=now)
 
 
@@ -87,6 +91,20 @@ def _confirmation(
         adding=_titles(new, locale),
         **common,
     )
+
+
+def _change_of_address(
+    session: Session, kind: str, change_id: int, locale: str, settings: Settings, now: datetime
+) -> Words:
+    wish = session.get(AddressChange, change_id)
+    if wish is None:
+        raise NotFound(what="change of address", key=change_id)
+    common: dict[str, Any] = {"locale": locale, "settings": settings, "now": now}
+    if kind == MailKind.ADDRESS_CHANGED:
+        return compose.address_changed(change_id=wish.id, address=addresses.mask(wish.address), **common)
+    is_free = readdressing.is_free(session, wish)
+    masked = addresses.mask(wish.former_address)
+    return compose.address_change(change_id=wish.id if is_free else None, former_address=masked, **common)
 
 
 def _welcome(session: Session, details: dict[str, Any], locale: str, settings: Settings, now: datetime) -> Words:

@@ -41,7 +41,8 @@ class Question:
     """Who of the subscribers in (`after`, `to`] is owed which of the candidates in an edition?
 
     `marks` says that somebody among them may have a mark of their own. What they were given before, in other
-    editions than `edition_id` from `given_from` on, is taken away; None leaves that to who asks.
+    editions than `edition_id` from `given_from` on, is taken away; None leaves that to who asks. `away_too` also
+    asks about people whose pause is in force.
     """
 
     frequency: str
@@ -53,6 +54,7 @@ class Question:
     now: datetime
     given_from: int | None = 0
     edition_id: int = 0
+    away_too: bool = False
 
     @cached_property
     def words(self) -> list[int]:
@@ -113,6 +115,7 @@ def statement(question: Question) -> str:
         sources += _got(question)
         got = "LEFT JOIN got g ON g.subscriber_id = f.subscriber_id"
         owed = [f"f.w{n} & ~coalesce(g.w{n}, 0)" for n in words]
+    absent = f"(false AND {AWAY})" if question.away_too else AWAY
     return f"""
 WITH {", ".join(sources)},
 follow AS (
@@ -120,12 +123,12 @@ follow AS (
 )
 SELECT f.subscriber_id, p.locale, {", ".join(f"{word} AS w{n}" for n, word in enumerate(owed))}
 FROM follow f CROSS JOIN subscribers p {got}
-WHERE p.id = f.subscriber_id AND NOT {AWAY} AND ({" OR ".join(f"({word}) <> 0" for word in owed)})
+WHERE p.id = f.subscriber_id AND NOT {absent} AND ({" OR ".join(f"({word}) <> 0" for word in owed)})
 """  # noqa: S608 - see above
 
 
 def owed(session: Session, question: Question) -> list[tuple[int, list[Candidate]]]:
-    """Answer a question about few people, as (subscriber, updates owed): for explain and for tests."""
+    """Answer a question about few people, as (subscriber, updates owed): for explain, preferences and tests."""
     if not question.candidates:
         return []
     rows = session.execute(with_moment(statement(question)), question.parameters)

@@ -1,4 +1,5 @@
-"""What the journal is told: what a turn of the sender is about to send, who left, who is suppressed.
+"""What the journal is told: what a turn of the sender is about to send, who left, who is suppressed, who
+was erased, whose address became another.
 
 It is enough to make the same deliveries again in an older copy of the database. A digest's delivery is noted
 under its edition (frequency and slot), its language and its updates, as the subscriber's number and the
@@ -110,6 +111,16 @@ def left(address_hash: str, topics: Sequence[str], *, settings: Settings, now: d
 def suppressed(address_hash: str, reason: str, *, settings: Settings, now: datetime) -> None:
     """Note that no mail goes to an address from now on."""
     _write(journal.SUPPRESSED, {"hash": address_hash, "reason": reason}, settings, now)
+
+
+def erased(address_hash: str, *, settings: Settings, now: datetime) -> None:
+    """Note that whoever had an address was erased."""
+    _write(journal.ERASED, {"hash": address_hash}, settings, now)
+
+
+def moved(former_hash: str, address_hash: str, *, settings: Settings, now: datetime) -> None:
+    """Note that a person is known under another address from now on."""
+    _write(journal.MOVED, {"hash": address_hash, "former": former_hash}, settings, now)
 
 
 def _write(kind: str, facts: dict[str, Any], settings: Settings, now: datetime) -> None:

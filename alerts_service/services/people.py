@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import is_postgresql
-from alerts_service.models import Subscriber
+from alerts_service.models import AddressChange, Subscriber
 from alerts_service.rules import tokens
 from alerts_service.rules.addresses import Address
 
@@ -36,3 +36,29 @@ def lock(session: Session, subscriber: Subscriber) -> None:
     """Take the turn of a person already loaded, and see them as they are now."""
     take_turn(session, subscriber.address_hash)
     session.refresh(subscriber)
+
+
+def present(session: Session, subscriber_id: int) -> Subscriber | None:
+    """Return the person that a link is about: who has the address now, where it has passed to another row."""
+    subscriber = session.get(Subscriber, subscriber_id)
+    if subscriber is not None and subscriber.moved_to_id is not None:
+        return session.get(Subscriber, subscriber.moved_to_id)
+    return subscriber
+
+
+def rows_of(session: Session, subscriber: Subscriber) -> list[int]:
+    """Return the ids of a person's rows: their own, and those whose address has passed to it."""
+    return [subscriber.id, *session.scalars(select(Subscriber.id).where(Subscriber.moved_to_id == subscriber.id))]
+
+
+def hashes_of(session: Session, subscriber: Subscriber) -> list[str]:
+    """Return the hashes of a person's address and of their former ones, as far as nobody else has these now."""
+    changes = session.execute(
+        select(AddressChange.former_hash, AddressChange.address_hash)
+        .where(AddressChange.subscriber_id == subscriber.id, AddressChange.confirmed_at.is_not(None))
+        .order_by(AddressChange.id)
+    )
+    found = dict.fromkeys([subscriber.address_hash, *(each for change in changes for each in change)])
+    others = select(Subscriber.address_hash).where(Subscriber.address_hash.in_(found), Subscriber.id != subscriber.id)
+    taken = set(session.scalars(others))
+    return [each for each in found if each not in taken]

@@ -1,9 +1,10 @@
 """Preferences: ask for the link, read, change, pause, resume, leave everything."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,9 +15,10 @@ from alerts_service.errors import LinkAltered
 from alerts_service.models import MailKind, Subscriber, Subscription, Topic
 from alerts_service.rules import addresses, tokens
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import consents, following, goodbyes, leaving, letters, noting, people, stopping
+from alerts_service.services import consents, following, goodbyes, leaving, letters, noting, people, stopping, waiting
 from alerts_service.services.asking import Choices, ChosenTopic, open_topics
 from alerts_service.services.consents import Origin
+from alerts_service.services.waiting import NextDigest
 
 LINKS_A_DAY = 3
 
@@ -31,7 +33,7 @@ class Preferences:
     followed: dict[str, str]
     paused: bool
     paused_until: datetime | None
-    next_slots: dict[str, datetime]
+    next: list[NextDigest]
 
 
 def ask_link(address: str, *, locale: str, settings: Settings, now: datetime) -> None:
@@ -64,7 +66,7 @@ def ask_link(address: str, *, locale: str, settings: Settings, now: datetime) ->
 def read(token: str, *, settings: Settings, now: datetime) -> Preferences:
     """Return what the person behind a link has chosen. Raises LinkAltered, LinkExpired."""
     session = db.session()
-    subscriber = _behind(session, token, settings, now)
+    subscriber = behind(session, token, settings, now)
     slugs = {topic.id: topic.slug for topic in session.scalars(select(Topic))}
     rows = following.followed(session, subscriber)
     return Preferences(
@@ -74,10 +76,7 @@ def read(token: str, *, settings: Settings, now: datetime) -> Preferences:
         followed={slugs[row.topic_id]: row.frequency for row in rows.values()},
         paused=is_away(subscriber, now),
         paused_until=subscriber.paused_until,
-        next_slots={
-            f: settings.schedules[Frequency(f)].following(now, settings.timezone)
-            for f in {row.frequency for row in rows.values()}
-        },
+        next=waiting.next_digests(session, subscriber, rows.values(), settings=settings, now=now),
     )
 
 
@@ -86,21 +85,26 @@ def change(
     *,
     topics: Sequence[str],
     frequency: str | None,
+    frequencies: Mapping[str, str] = MappingProxyType({}),
     locale: str,
     page: str,
     network: str,
     settings: Settings,
     now: datetime,
 ) -> None:
-    """Follow exactly `topics`: new ones at `frequency`, kept ones too unless it is None. Raises Invalid."""
+    """Follow exactly `topics`, each as `frequencies` says of it, else at `frequency`. Raises Invalid.
+
+    Without either, a kept topic stays as it is, and a new one comes as often as most of the others.
+    """
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         people.lock(session, subscriber)
         choices = Choices(open_topics(session), [])
         chosen = choices.topics(topics)
         wanted = choices.frequency(frequency) if frequency is not None else None
+        own = {each.slug: choices.frequency(frequencies[each.slug]) for each in chosen if each.slug in frequencies}
         choices.check()
-        changed = _apply(session, subscriber, chosen, wanted, now)
+        changed = _apply(session, subscriber, [(each, own.get(each.slug, wanted)) for each in chosen], now)
         if locale in settings.languages:
             subscriber.locale = locale
         if changed:
@@ -112,7 +116,7 @@ def change(
 def pause(token: str, *, until: datetime | None, settings: Settings, now: datetime) -> None:
     """Hold all digests until a moment, or until the person ends the pause; nothing is forgiven."""
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         people.lock(session, subscriber)
         subscriber.paused_at, subscriber.paused_until = now, until
         subscriber.narrowed_at = now
@@ -121,14 +125,14 @@ def pause(token: str, *, until: datetime | None, settings: Settings, now: dateti
 def resume(token: str, *, settings: Settings, now: datetime) -> None:
     """End a pause: the next digest brings what was held."""
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         subscriber.paused_at = subscriber.paused_until = None
 
 
 def leave_all(token: str, *, page: str, network: str, settings: Settings, now: datetime) -> None:
     """End every subscription of the person behind a link. Repeating it changes nothing."""
     with transaction() as session:
-        subscriber = _behind(session, token, settings, now)
+        subscriber = behind(session, token, settings, now)
         left = leaving.end_all(session, subscriber, Origin(page, "", subscriber.locale, network), now)
         if left:
             goodbyes.queue(session, subscriber, settings=settings, now=now)
@@ -142,25 +146,26 @@ def is_away(subscriber: Subscriber, now: datetime) -> bool:
     return subscriber.paused_until is None or subscriber.paused_until > now
 
 
-def _behind(session: Session, token: str, settings: Settings, now: datetime) -> Subscriber:
-    subscriber = session.get(Subscriber, tokens.read_preferences(settings.secret_keys, token, now))
+def behind(session: Session, token: str, settings: Settings, now: datetime) -> Subscriber:
+    """Return the person that a preferences link is about, as a step. Raises LinkAltered, LinkExpired."""
+    subscriber = people.present(session, tokens.read_preferences(settings.secret_keys, token, now))
     if subscriber is None:
         raise LinkAltered
     return subscriber
 
 
 def _apply(
-    session: Session, subscriber: Subscriber, chosen: list[ChosenTopic], frequency: Frequency | None, now: datetime
+    session: Session, subscriber: Subscriber, chosen: list[tuple[ChosenTopic, Frequency | None]], now: datetime
 ) -> dict[str, list[str]]:
     """Make the open subscriptions those chosen; return what changed, by topic slug."""
     rows = following.followed(session, subscriber, lock=True)
     slugs = {topic.id: topic.slug for topic in session.scalars(select(Topic))}
-    usual = frequency or _usual(rows)
+    usual = _usual(rows)
     changed: dict[str, list[str]] = {"added": [], "ended": [], "moved": []}
-    for topic in chosen:
+    for topic, frequency in chosen:
         row = rows.pop(topic.id, None)
         if row is None:
-            following.start(session, subscriber, topic.id, usual, now)
+            following.start(session, subscriber, topic.id, frequency or usual, now)
             changed["added"].append(topic.slug)
         elif frequency and row.frequency != frequency:
             following.change_frequency(session, row, frequency, now)

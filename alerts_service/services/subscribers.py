@@ -1,5 +1,6 @@
 """What is known about an address: one word, or everything kept."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from alerts_service.config import Settings
 from alerts_service.db import db
-from alerts_service.models import Delivery, SignUp, Subscriber, Subscription, Topic
+from alerts_service.models import AddressChange, Delivery, SignUp, Subscriber, Subscription, Topic
 from alerts_service.rules import addresses
 from alerts_service.services import consents, people, preferences, suppressing
 
@@ -34,18 +35,21 @@ def show(address: str, *, settings: Settings, now: datetime) -> dict[str, Any]:
     found = addresses.parse(address)
     address_hash = people.hash_of(found.key, settings)
     subscriber = people.find(session, found)
+    hashes = people.hashes_of(session, subscriber) if subscriber else [address_hash]
     suppression = suppressing.standing(session, address_hash)
     return {
         "address": subscriber.address if subscriber else found.address,
         "state": state(address, settings=settings, now=now),
         "language": subscriber.locale if subscriber else None,
         "confirmed_at": _plain(subscriber.confirmed_at) if subscriber else None,
+        "paused_until": _plain(subscriber.paused_until) if subscriber else None,
         "suppression": {"reason": suppression.reason, "at": _plain(suppression.suppressed_at)} if suppression else None,
-        "sign_ups": [_sign_up(row) for row in _sign_ups(session, address_hash)],
-        "subscriptions": _subscriptions(session, subscriber) if subscriber else [],
-        "consents": [_consent(row) for row in consents.history(session, address_hash)],
-        "consent_chain_is_whole": consents.verify(session, address_hash),
-        "deliveries": _deliveries(session, subscriber, address_hash),
+        "address_changes": _address_changes(session, subscriber) if subscriber else [],
+        "sign_ups": [_sign_up(row) for each in hashes for row in _sign_ups(session, each)],
+        "subscriptions": _subscriptions(session, people.rows_of(session, subscriber)) if subscriber else [],
+        "consents": [_consent(row) for each in hashes for row in consents.history(session, each)],
+        "consent_chain_is_whole": all(consents.verify(session, each) for each in hashes),
+        "deliveries": _deliveries(session, people.rows_of(session, subscriber) if subscriber else [], hashes),
     }
 
 
@@ -73,11 +77,25 @@ def _sign_up(row: SignUp) -> dict[str, Any]:
     }
 
 
-def _subscriptions(session: Session, subscriber: Subscriber) -> list[dict[str, Any]]:
+def _address_changes(session: Session, subscriber: Subscriber) -> list[dict[str, Any]]:
+    query = select(AddressChange).where(AddressChange.subscriber_id == subscriber.id).order_by(AddressChange.id)
+    return [
+        {
+            "from": row.former_address,
+            "to": row.address,
+            "asked_at": _plain(row.asked_at),
+            "confirmed_at": _plain(row.confirmed_at),
+            "undone_at": _plain(row.undone_at),
+        }
+        for row in session.scalars(query)
+    ]
+
+
+def _subscriptions(session: Session, rows: Sequence[int]) -> list[dict[str, Any]]:
     query = (
         select(Subscription, Topic.slug)
         .join(Topic, Topic.id == Subscription.topic_id)
-        .where(Subscription.subscriber_id == subscriber.id)
+        .where(Subscription.subscriber_id.in_(rows))
         .order_by(Subscription.started_at, Topic.position)
     )
     return [
@@ -105,10 +123,8 @@ def _consent(row: Any) -> dict[str, Any]:
     }
 
 
-def _deliveries(session: Session, subscriber: Subscriber | None, address_hash: str) -> list[dict[str, Any]]:
-    mine = Delivery.address_hash == address_hash
-    if subscriber is not None:
-        mine = mine | (Delivery.subscriber_id == subscriber.id)
+def _deliveries(session: Session, subscribers: Sequence[int], hashes: Sequence[str]) -> list[dict[str, Any]]:
+    mine = Delivery.address_hash.in_(hashes) | Delivery.subscriber_id.in_(subscribers)
     rows = session.scalars(select(Delivery).where(mine).order_by(Delivery.id))
     return [
         {

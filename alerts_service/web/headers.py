@@ -23,6 +23,9 @@ _PRIVATE = (
     "/subscribe",
     "/check-your-inbox",
     "/digests/",
+    "/your-data/",
+    "/new-address/",
+    "/former-address/",
 )
 
 

@@ -4,7 +4,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from alerts_service.clock import utcnow
-from alerts_service.services import leaving
+from alerts_service.services import leaving, reasons
 from alerts_service.web import pages
 from alerts_service.web.languages import speak
 
@@ -18,7 +18,8 @@ def ask(token: str) -> ResponseReturnValue:
     """What would end, and one form; changes nothing."""
     seen = leaving.look(token, settings=pages.settings())
     speak(seen.locale)
-    return render_template("pages/unsubscribe.html", seen=seen)
+    offered = reasons.REASONS if pages.settings().ask_reason else ()
+    return render_template("pages/unsubscribe.html", seen=seen, reasons=offered)
 
 
 @blueprint.post("/unsubscribe/<token>")
@@ -35,6 +36,7 @@ def leave(token: str) -> ResponseReturnValue:
     leaving.leave(
         token,
         only_these=only_these,
+        reason="" if one_click else request.form.get("reason", ""),
         page="one-click" if one_click else "/unsubscribe",
         network=pages.network(),
         settings=settings,

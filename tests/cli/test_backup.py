@@ -98,7 +98,7 @@ def test_from_backup_to_reconciliation(
     assert sender.held() is not None
     plan = alerts.run("restore", "reconcile", stdin="n\n")
     assert plan.exit_code == 1
-    assert "Done again first: 1 unsubscribes, 0 suppressions." in plan.stdout
+    assert "Done again first: 1 unsubscribes, 0 suppressions, 0 erasures." in plan.stdout
     assert "Counted as sent: 2 messages of the journal, 0 that were with a sender." in plan.stdout
     assert sender.held() is not None
     done = alerts.answer("restore", "reconcile", "--yes")

@@ -142,6 +142,19 @@ def test_everything_kept_about_an_address_is_shown(alerts: Commands, installatio
     assert f"address: {ANN}" in alerts.said("subscribers", "show", ANN)
 
 
+def test_an_operator_unsubscribes_exports_and_erases(alerts: Commands, installation: Installation) -> None:
+    follow(installation, ANN, "idd")
+    assert alerts.said("subscribers", "unsubscribe", ANN) == f"Unsubscribed: {ANN}"
+    assert alerts.said("subscribers", "state", ANN) == "unsubscribed"
+    assert json.loads(alerts.said("subscribers", "export", ANN)) == alerts.answer("subscribers", "show", ANN)
+    assert alerts.run("subscribers", "erase", ANN, stdin="n\n").exit_code == 1
+    assert alerts.said("subscribers", "state", ANN) == "unsubscribed"
+    assert alerts.answer("subscribers", "erase", ANN, "--yes") == {"address": ANN, "erased": True}
+    assert alerts.said("subscribers", "state", ANN) == "none"
+    for words in (["unsubscribe", ANN], ["erase", ANN, "--yes"]):
+        assert ANN in alerts.refusal("subscribers", *words)
+
+
 def test_what_is_no_address_is_refused(alerts: Commands) -> None:
     for words in (["subscribers", "state"], ["subscribers", "show"], ["suppressions", "add"]):
         assert alerts.refusal(*words, "nonsense").startswith("Enter an e-mail address in the form name@example.org")

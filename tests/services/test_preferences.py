@@ -111,8 +111,8 @@ def test_reading_shows_what_was_chosen_and_changes_nothing(scene: Scene) -> None
     seen = read(scene, token)
     assert seen.followed == {"idd": "daily", "policy": "weekly", "telehealth": "weekly"}
     assert (seen.locale, seen.frequency, seen.paused, seen.paused_until) == ("es", "weekly", False, None)
-    assert set(seen.next_slots) == {"daily", "weekly"}
-    assert seen.next_slots["daily"] == scene.now + 2 * HOUR
+    assert [(each.frequency, each.updates) for each in seen.next] == [("daily", 0), ("weekly", 0)]
+    assert seen.next[0].slot_at == scene.now + 2 * HOUR
     assert ANN not in seen.masked_address
     assert rows() == before
 

@@ -10,8 +10,30 @@ from sqlalchemy import delete, select, update
 from alerts_service.db import db, transaction
 from alerts_service.errors import JournalAhead, NotFound
 from alerts_service.journal import Journal
-from alerts_service.models import CatchUp, Delivery, DeliveryState, Drop, Edition, Host
-from alerts_service.services import consents, editions, fencing, preferences, proving, subscribers, suppressing
+from alerts_service.models import (
+    AddressChange,
+    CatchUp,
+    Delivery,
+    DeliveryState,
+    Drop,
+    Edition,
+    FreshLink,
+    Host,
+    Subscriber,
+)
+from alerts_service.rules import tokens
+from alerts_service.services import (
+    consents,
+    editions,
+    erasing,
+    fencing,
+    own_data,
+    preferences,
+    proving,
+    readdressing,
+    subscribers,
+    suppressing,
+)
 from alerts_service.services.restore import reconciling
 from alerts_service.services.restore.reconciling import Done
 from tests.fenced import Sender, copy_of
@@ -356,6 +378,41 @@ def test_who_left_after_the_copy_stays_away(scene: Scene, sender: Sender, tmp_pa
     for address in (ANN, BOB, DAN):
         assert consents.verify(db.session(), scene.address_hash(address))
     assert all(row.narrowed_at for row in (scene.subscriber(each) for each in (ANN, BOB, DAN)))
+
+
+def test_who_was_erased_after_the_copy_does_not_come_back_nor_who_left_under_a_new_address(
+    scene: Scene, sender: Sender, tmp_path: Path
+) -> None:
+    people(scene, sender)
+    scene.ask(DAN)
+    scene.release("one")
+    scene.tick_at(14)
+    restore = copy_of(scene.settings, tmp_path)
+    sender.idle()
+    scene.now += HOUR
+    erasing.erase_address(ANN, **scene.at)
+    erasing.erase_address(DAN, **scene.at)
+    own_data.ask_link(scene.preferences_token(BOB), **scene.at)
+    link = db.session.scalars(select(FreshLink.id)).one()
+    token = tokens.own_data_token(scene.settings.secret_keys, link, scene.now)
+    readdressing.ask(token, "new@example.net", sure_of="", **scene.at)
+    change = db.session.scalars(select(AddressChange.id)).one()
+    confirming = tokens.new_address_token(scene.settings.secret_keys, change, scene.now)
+    readdressing.confirm(confirming, page="/", network="", **scene.at)
+    scene.leave("new@example.net")
+    restore()
+    assert [subscribers.state(each, **scene.at) for each in (ANN, DAN, BOB)] == ["active", "pending", "active"]
+    assert (plan := reconciling.plan(sender.settings)).erasures == 2, plan
+    assert (done := reconcile(scene, sender)).erasures == 2, done
+    assert [subscribers.state(each, **scene.at) for each in (ANN, DAN, BOB)] == ["none", "none", "unsubscribed"]
+    assert db.session.scalar(select(Subscriber.id).where(Subscriber.address == ANN)) is None
+    assert consents.verify(db.session(), scene.address_hash(ANN))
+    scene.now += HOUR
+    scene.follow(ANN, "idd", frequency="daily")
+    assert subscribers.state(ANN, **scene.at) == "active"
+    with transaction() as session:
+        session.execute(delete(Host))  # all of the journal counts
+    assert (reconcile(scene, sender).erasures, subscribers.state(ANN, **scene.at)) == (0, "active")
 
 
 def test_who_had_come_back_before_the_copy_stays(scene: Scene, sender: Sender, tmp_path: Path) -> None:

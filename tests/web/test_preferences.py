@@ -1,5 +1,6 @@
 """Preferences: ask for the link; by it, change, or leave everything."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_a_saved_form_is_what_the_next_look_shows(client: FlaskClient, scene: Sc
     form = {"topics": ["policy", "dementia"], "frequency": "monthly", "language": "es"}
     answer = client.post(path_of(scene), data=form)
     assert answer.status_code == 303
-    assert answer.headers["Location"] == f"{path_of(scene)}?saved=1"
+    assert answer.headers["Location"] == f"{path_of(scene)}?said=saved"
     assert followed(scene) == {"policy": "monthly", "dementia": "monthly"}
     page = client.get(answer.headers["Location"]).text
     assert '<html lang="es"' in page
@@ -88,15 +89,61 @@ def test_a_saved_form_is_what_the_next_look_shows(client: FlaskClient, scene: Sc
 
 
 @ON_SQLITE
-def test_different_frequencies_stay_until_one_is_chosen_for_all(client: FlaskClient, scene: Scene) -> None:
-    scene.follow(ANN, "idd", frequency="daily")
-    scene.follow(ANN, "policy", frequency="monthly")
+def test_a_topic_may_have_a_frequency_of_its_own_beside_the_one_for_all(client: FlaskClient, scene: Scene) -> None:
+    scene.follow(ANN, "idd", "policy", "ltss", frequency="daily")
+    form = {"topics": ["idd", "policy", "dementia"], "frequency": "weekly", "language": "en"}
+    own = {"frequency-policy": "monthly", "frequency-dementia": "immediate", "frequency-idd": "", "frequency-x": "?"}
+    assert client.post(path_of(scene), data=form | own).status_code == 303
+    mixed = {"idd": "weekly", "policy": "monthly", "dementia": "immediate"}
+    assert followed(scene) == mixed
     page = client.get(path_of(scene)).text
-    assert checked(page, "frequency") == [""]
-    client.post(path_of(scene), data={"topics": ["idd", "policy"], "frequency": "", "language": "en"})
-    assert followed(scene) == {"idd": "daily", "policy": "monthly"}
-    client.post(path_of(scene), data={"topics": ["idd", "policy"], "frequency": "weekly", "language": "en"})
-    assert followed(scene) == {"idd": "weekly", "policy": "weekly"}
+    assert checked(page, "frequency") == ["weekly"]
+    assert chosen_apart(page) == {"policy": "monthly", "dementia": "immediate"}
+    assert client.post(path_of(scene), data=form | {f"frequency-{k}": v for k, v in mixed.items()}).status_code == 303
+    assert followed(scene) == mixed, "saving what is shown changes nothing"
+    refused = client.post(path_of(scene), data=form | own | {"frequency-policy": "hourly"})
+    assert (refused.status_code, len(problems(refused.text))) == (422, 1)
+    assert followed(scene) == mixed
+
+
+@ON_SQLITE
+def test_a_pause_is_made_and_ended_on_the_page_which_says_what_it_holds(client: FlaskClient, scene: Scene) -> None:
+    scene.follow(ANN, "idd")
+    scene.release("Held")
+    day = (scene.now.astimezone(scene.settings.timezone) + timedelta(days=30)).date()
+    for text in (
+        "yesterday",
+        "2020-01-01",
+        (day - timedelta(days=30)).isoformat(),
+        "9999-12-31",
+        "2026-1-1\0",
+        "x" * 70_000,
+    ):
+        refused = client.post(path_of(scene), data={"pause": "1", "until": text})
+        assert (refused.status_code, len(problems(refused.text))) == (422, 1), text
+        assert checked(refused.text, "topics") == ["idd"]
+    assert scene.subscriber(ANN).paused_at is None
+    for until in (day.isoformat(), ""):
+        answer = client.post(path_of(scene), data={"pause": "1", "until": until})
+        page = client.get(answer.headers["Location"]).text
+        assert "Your e-alerts are paused." in page
+        assert "1 update (weekly)" in page
+        ends = scene.subscriber(ANN).paused_until
+        assert (ends and ends.astimezone(scene.settings.timezone).isoformat()[:19]) == (
+            f"{day}T00:00:00" if until else None
+        )
+    answer = client.post(path_of(scene), data={"resume": "1"})
+    page = client.get(answer.headers["Location"]).text
+    assert "The next one brings what was held." in page
+    assert "1 update is waiting" in page
+
+
+def chosen_apart(page: str) -> dict[str, str]:
+    """The frequencies of single topics that a page shows as chosen."""
+    found = re.findall(r'<select [^>]*name="frequency-([\w-]+)".*?</select>', page, re.DOTALL)
+    blocks = re.findall(r"<select .*?</select>", page, re.DOTALL)
+    marks = [re.search(r'value="(\w+)" selected', block) for block in blocks]
+    return {slug: mark[1] for slug, mark in zip(found, marks, strict=True) if mark}
 
 
 @ON_SQLITE

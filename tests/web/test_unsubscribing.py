@@ -9,10 +9,11 @@ from sqlalchemy import select
 from alerts_service.db import db
 from alerts_service.models import Consent, Subscription, Topic
 from alerts_service.rules import tokens
+from alerts_service.services import reasons
 from tests.databases import ON_SQLITE
 from tests.scene import Scene
 from tests.web.asking import ANN, checked, heading
-from tests.web.conftest import Town, contents
+from tests.web.conftest import OpenSite, Town, contents
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 FORM = "application/x-www-form-urlencoded"
@@ -135,3 +136,22 @@ def test_altered_links_are_refused_and_change_nothing(client: FlaskClient, scene
             assert answer.status_code == 404
             assert "This link is not complete." in answer.text
     assert contents() == before
+
+
+@ON_SQLITE
+def test_a_reason_is_asked_for_only_where_wanted_and_counted_once_without_address(
+    client: FlaskClient, another: OpenSite, scene: Scene
+) -> None:
+    scene.follow(ANN, "idd")
+    path = f"/unsubscribe/{scene.unsubscribe_token(ANN)}"
+    assert 'name="reason"' not in client.get(path).text
+    asking = another(ask_reason=True)
+    assert 'value="too_many"' in asking.get(path).text
+    for reason in ("too_many", "too_many", "not_relevant"):
+        asking.post(path, data={"reason": reason})
+    scene.follow("bob@example.org", "idd")
+    asking.post(f"/unsubscribe/{scene.unsubscribe_token('bob@example.org')}", data={"reason": "x" * 99})
+    scene.follow("cid@example.org", "idd")
+    client.post(f"/unsubscribe/{scene.unsubscribe_token('cid@example.org')}", data={"reason": "too_many"})
+    db.session.rollback()
+    assert [row for row in reasons.totals() if row["people"]] == [{"reason": "too_many", "people": 1}]

@@ -1,15 +1,14 @@
 """After a restore: what the journal knows and the database has forgotten is done again, then mail may go out.
 
-First the people who left and the addresses that were suppressed, then the deliveries; at the end the base URL
-is adopted and a new nonce begun. Until then nothing is sent, and doing it again does no harm. The journal is
-read as a stream, some turns of the sender to a transaction.
+First the people who left or were erased, and the addresses that were suppressed; then the deliveries; at the end
+the base URL is adopted and a new nonce begun. Until then nothing is sent, and doing it again does no harm. The
+journal is read as a stream, some turns of the sender to a transaction.
 """
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -26,14 +25,12 @@ from alerts_service.models import (
     Edition,
     Fact,
     Host,
-    Subscriber,
     Turnstile,
 )
 from alerts_service.rules.slots import Frequency
-from alerts_service.services import compiling, fencing, leaving, suppressing
-from alerts_service.services.consents import Origin
+from alerts_service.services import compiling, fencing
 from alerts_service.services.installing import BASE_URL
-from alerts_service.services.restore import unfinished
+from alerts_service.services.restore import departed, unfinished
 from alerts_service.services.restore.rebuilding import Rebuilding, Rebuilt
 from alerts_service.services.restore.returned import Returned
 from alerts_service.services.seeding import Seeding
@@ -50,6 +47,7 @@ class Plan:
     reasons: list[str] = field(default_factory=list)
     unsubscribes: int = 0
     suppressions: int = 0
+    erasures: int = 0
     turns: int = 0
     messages: int = 0
     sending: int = 0
@@ -64,6 +62,7 @@ class Done:
 
     unsubscribes: int = 0
     suppressions: int = 0
+    erasures: int = 0
     counted_as_sent: int = 0
     unknown: int = 0
     waiting: int = 0
@@ -105,6 +104,7 @@ def plan(settings: Settings) -> Plan:
         for entry in own.entries(state.since):
             found.unsubscribes += entry.kind == journal.LEFT
             found.suppressions += entry.kind == journal.SUPPRESSED
+            found.erasures += entry.kind == journal.ERASED
         for entry in _turns(own, state.since):
             found.turns += 1
             found.messages += sum(1 for _ in unfinished.short_ids(entry))
@@ -155,29 +155,12 @@ def _state(session: Session, settings: Settings, own: Journal) -> _State:
 
 
 def _people(own: Journal, since: str | None, now: datetime, done: Done) -> None:
-    kinds = {journal.LEFT, journal.SUPPRESSED}
-    for entries in unfinished.chunks((entry for entry in own.entries(since) if entry.kind in kinds), _PEOPLE):
-        with transaction() as session:
-            for entry in entries:
-                if entry.kind == journal.LEFT:
-                    done.unsubscribes += _leave_again(session, entry, now)
-                else:
-                    done.suppressions += suppressing.suppress_again(session, **_about(entry))
-
-
-def _leave_again(session: Session, entry: Entry, now: datetime) -> bool:
-    about = _about(entry)
-    subscriber = session.scalar(select(Subscriber).where(Subscriber.address_hash == about["address_hash"]))
-    if subscriber is None:
-        return False
-    origin = Origin("journal", "", subscriber.locale, "")
-    return bool(leaving.end_older(session, subscriber, entry.facts["topics"], origin, than=about["at"], now=now))
-
-
-def _about(entry: Entry) -> dict[str, Any]:
-    facts = entry.facts
-    about = {"address_hash": facts["hash"], "at": datetime.fromisoformat(facts["at"])}
-    return about | ({"reason": facts["reason"]} if "reason" in facts else {})
+    former: dict[str, str] = {}
+    for entries in unfinished.chunks((e for e in own.entries(since) if e.kind in departed.KINDS), _PEOPLE):
+        found = departed.do_again(entries, former, now)
+        done.unsubscribes += found[journal.LEFT]
+        done.suppressions += found[journal.SUPPRESSED]
+        done.erasures += found[journal.ERASED]
 
 
 def _deliveries(

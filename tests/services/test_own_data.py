@@ -223,7 +223,7 @@ def test_an_operator_erases_who_only_asked_and_refuses_who_is_unknown(scene: Sce
     token = scene.confirm_token(ANN)
     erasing.erase_address(ANN, **scene.at)
     assert ANN not in everything()
-    with pytest.raises(LinkAltered):
+    with pytest.raises(LinkExpired):
         scene.confirm(token)
     with pytest.raises(NotFound):
         erasing.erase_address("nobody@example.org", **scene.at)

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from alerts_service import create_app
 from alerts_service.clock import utcnow
 from alerts_service.config import Settings
 from alerts_service.db import Base, db
+from alerts_service.models import AddressChange, FreshLink
 from alerts_service.rules import tokens
-from alerts_service.services import publishing
+from alerts_service.services import own_data, publishing, readdressing
 from alerts_service.web import widget
 from tests.conftest import make_settings
 from tests.scene import Scene
@@ -85,12 +87,13 @@ def another(app: Flask, settings: Settings) -> Iterator[OpenSite]:
 
 @dataclasses.dataclass
 class Town:
-    """A site with something behind every address. Ann follows, Ben has asked, Cy has left."""
+    """A site with something behind every address. Ann follows, Ben has asked, Cy has left, Dee has another address."""
 
     scene: Scene
     ann: str = "ann@example.org"
     ben: str = "ben@example.org"
     cy: str = "cy@example.org"
+    dee: str = "dee@example.org"
 
     def __post_init__(self) -> None:
         scene = self.scene
@@ -122,6 +125,7 @@ class Town:
             "preferences_left": f"/preferences/{scene.preferences_token(self.cy)}",
             "unsubscribe": f"/unsubscribe/{scene.unsubscribe_token(self.ann, self.digest)}",
             "unsubscribed": f"/unsubscribe/{scene.unsubscribe_token(self.cy)}",
+            **self._own_data(),
             "undo": f"/undo/{tokens.undo_token(scene.settings.secret_keys, cy.id, cy.ended_at)}",
             "update": f"/updates/{self.update}",
             "calendar": f"/updates/{self.update}.ics",
@@ -143,6 +147,29 @@ class Town:
             "robots": "/robots.txt",
             "icon": "/static/icon.svg",
         }
+
+    def _own_data(self) -> dict[str, str]:
+        """The links by which Dee has changed her address before she left, and one that she has not used."""
+        scene, keys, new = self.scene, self.scene.settings.secret_keys, f"new.{self.dee}"
+        scene.follow(self.dee, "caregivers")
+        readdressing.ask(self._fresh(), new, sure_of="", **scene.at)
+        change = db.session.scalars(select(func.max(AddressChange.id))).one()
+        there = tokens.new_address_token(keys, change, scene.now)
+        unused = self._fresh()
+        readdressing.confirm(there, page="/", network="", **scene.at)
+        scene.leave(new)
+        return {
+            "own_data": f"/your-data/{unused}",
+            "new_address": f"/new-address/{there}",
+            "former_address": f"/former-address/{tokens.former_address_token(keys, change, scene.now)}",
+        }
+
+    def _fresh(self) -> str:
+        scene = self.scene
+        own_data.ask_link(scene.preferences_token(self.dee), **scene.at)
+        db.session.rollback()
+        link = db.session.scalars(select(func.max(FreshLink.id))).one()
+        return tokens.own_data_token(scene.settings.secret_keys, link, scene.now)
 
     def not_me_token(self, address: str) -> str:
         """The “not me” link in the newest confirmation mail."""

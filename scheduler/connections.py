@@ -4,6 +4,7 @@ Opening one takes a thread, as the way to a relay blocks; what is said on open o
 be reached is left alone for a while (rules.breaker).
 """
 
+import contextlib
 import os
 import random
 import select
@@ -48,6 +49,7 @@ class Connections:
         self._breaker, self._chance = Breaker(), chance
         self._open: dict[int, Dialogue] = {}
         self._opening = 0
+        self._ended = False
         self._opened: SimpleQueue[Opened | RelayDown] = SimpleQueue()
         # Rung by the threads, so that the wait below ends when a connection is there.
         self._bell, self._ring = os.pipe()
@@ -113,12 +115,28 @@ class Connections:
             dialogue.close(reason)
             self._look_after(dialogue)
 
+    def end(self, reason: str) -> None:
+        """End every connection, and those that are still being opened as soon as they are."""
+        self.close(reason)
+        self._ended = True
+        self._let_go()
+
     def _connect(self) -> None:
         try:
             self._opened.put(relay.connect(self._url))
         except RelayDown as error:
             self._opened.put(error)
+        if self._ended:
+            self._let_go()
         os.write(self._ring, b".")
+
+    def _let_go(self) -> None:
+        """Close what was opened and nobody waits for any more."""
+        with contextlib.suppress(Empty):
+            while True:
+                opened = self._opened.get_nowait()
+                if isinstance(opened, Opened):
+                    opened.sock.close()
 
     def _welcome(self, now: float) -> None:
         os.read(self._bell, 4096)

@@ -81,7 +81,7 @@ class Worker:
                 self._work()
                 self._end()
             finally:
-                self._connections.close("the worker ends")
+                self._connections.end("the worker ends")
         return self.counts
 
     def _work(self) -> None:

@@ -149,7 +149,7 @@ class Town:
         }
 
     def _own_data(self) -> dict[str, str]:
-        """The links by which Dee has changed her address before she left, and one that she has not used."""
+        """The links by which Dee has changed her address, and one that she has not used."""
         scene, keys, new = self.scene, self.scene.settings.secret_keys, f"new.{self.dee}"
         scene.follow(self.dee, "caregivers")
         readdressing.ask(self._fresh(), new, sure_of="", **scene.at)
@@ -157,7 +157,6 @@ class Town:
         there = tokens.new_address_token(keys, change, scene.now)
         unused = self._fresh()
         readdressing.confirm(there, page="/", network="", **scene.at)
-        scene.leave(new)
         return {
             "own_data": f"/your-data/{unused}",
             "new_address": f"/new-address/{there}",

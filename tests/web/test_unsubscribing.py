@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from alerts_service.db import db
-from alerts_service.models import Consent, Subscription, Topic
+from alerts_service.models import Consent, Subscriber, Subscription, Topic
 from alerts_service.rules import tokens
 from alerts_service.services import reasons
 from tests.databases import ON_SQLITE
@@ -31,8 +31,9 @@ MAIL_PROGRAMS = [
 
 def followed() -> list[str]:
     db.session.rollback()
-    query = select(Topic.slug).join(Subscription, Subscription.topic_id == Topic.id)
-    return sorted(db.session.scalars(query.where(Subscription.ended_at.is_(None))))
+    query = select(Topic.slug).join(Subscription, Subscription.topic_id == Topic.id).join(Subscriber)
+    mine = (Subscriber.address == ANN, Subscription.ended_at.is_(None))
+    return sorted(db.session.scalars(query.where(*mine)))
 
 
 def path_of(scene: Scene, digest: int = 0) -> str:

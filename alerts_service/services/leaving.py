@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from alerts_service.config import Settings
 from alerts_service.db import db, transaction
 from alerts_service.errors import LinkAltered, NotFound
+from alerts_service.mail import links
 from alerts_service.models import DigestUpdate, Subscriber, Subscription, Topic, UpdateTopic
 from alerts_service.rules import addresses, tokens
 from alerts_service.services import consents, following, goodbyes, noting, people, reasons
@@ -46,9 +47,10 @@ def look(token: str, *, settings: Settings) -> Leaving:
 
 def leave(
     token: str, *, only_these: bool, page: str, network: str, settings: Settings, now: datetime, reason: str = ""
-) -> None:
+) -> str | None:
     """End every subscription, or only those to the digest's topics, with a goodbye to who follows nothing any more.
 
+    Returns the link that undoes it, if this has ended the last: whoever holds an old mail gets none by repeating it.
     Repeating it changes nothing. A reason is counted where everything ends.
     """
     with transaction() as session:
@@ -62,7 +64,9 @@ def leave(
             goodbyes.queue(session, subscriber, settings=settings, now=now)
         if left and not only_these:
             reasons.count(session, reason, settings=settings, now=now)
+        ended = subscriber.ended_at == now
     noting.left(subscriber.address_hash, left, settings=settings, now=now)
+    return links.undo(subscriber.id, now, settings) if left and ended else None
 
 
 def leave_address(address: str, *, settings: Settings, now: datetime) -> None:

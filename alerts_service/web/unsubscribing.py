@@ -33,7 +33,7 @@ def leave(token: str) -> ResponseReturnValue:
     speak(leaving.look(token, settings=settings).locale)
     one_click = "List-Unsubscribe" in request.form
     only_these = not one_click and request.form.get("what") == _ONLY_THESE
-    leaving.leave(
+    undo = leaving.leave(
         token,
         only_these=only_these,
         reason="" if one_click else request.form.get("reason", ""),
@@ -43,4 +43,4 @@ def leave(token: str) -> ResponseReturnValue:
         now=utcnow(),
     )
     seen = leaving.look(token, settings=settings)
-    return render_template("pages/unsubscribed.html", seen=seen)
+    return render_template("pages/unsubscribed.html", seen=seen, undo=None if one_click else undo)

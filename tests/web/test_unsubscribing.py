@@ -1,5 +1,6 @@
 """Leaving by link: the page with one form, and the POST that mail programs make (RFC 8058)."""
 
+import re
 from typing import Any
 
 import pytest
@@ -48,6 +49,21 @@ def test_one_click_ends_everything_however_it_is_sent(client: FlaskClient, town:
     assert "Location" not in answer.headers
     assert "Set-Cookie" not in answer.headers
     assert followed() == []
+
+
+@ON_SQLITE
+def test_who_has_just_left_can_undo_it_from_the_page_and_nobody_who_comes_later(
+    client: FlaskClient, scene: Scene
+) -> None:
+    scene.follow(ANN, "idd", "policy")
+    left = client.post(path_of(scene), data={"what": "everything"}).text
+    assert followed() == []
+    assert "/undo/" not in client.post(path_of(scene), data={"what": "everything"}).text
+    undo = re.search(r"/undo/[^\"]+", left)
+    assert undo
+    assert client.post(undo[0]).status_code == 200
+    assert followed() == ["idd", "policy"]
+    assert "/undo/" not in client.post(path_of(scene), data=ONE_CLICK).text, "a mail program reads no page"
 
 
 def test_one_click_can_be_repeated_and_writes_only_once(client: FlaskClient, scene: Scene) -> None:

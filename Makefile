@@ -9,7 +9,7 @@ run: .venv/.ready            ## a whole installation on this machine, with an in
 	@ALERTS_MODE=demo PORT=$(PORT) $(VENV)/alerts demo
 
 test: .venv/.ready-to-test .venv/vnu.jar  ## everything: SQLite, PostgreSQL, SMTP, a browser
-	$(VENV)/pytest -n 2
+	$(VENV)/pytest -n 2 --dist worksteal
 
 fast: .venv/.ready-to-test   ## the suite without its slow tests
 	$(VENV)/pytest -n 2 -m "not slow and not browser and not torture"

@@ -36,7 +36,7 @@ def update_each(
     if is_postgresql():
         values = json.dumps([dict(zip(columns, row, strict=True)) for row in given])
         whole = text(statement.format(table=f"FROM {rows('given', **columns)}"))
-        return int(session.execute(whole, {"given": values}).rowcount)  # type: ignore[attr-defined]
+        return int(session.execute(whole, {"given": values}).rowcount)  # type: ignore[attr-defined]  # an UPDATE has it
     return int(session.connection().exec_driver_sql(_for_one(statement, tuple(columns)), list(given)).rowcount)
 
 

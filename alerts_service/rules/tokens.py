@@ -267,7 +267,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 def _keyed(key: str, purpose: str) -> "tuple[hashlib._Hash, hashlib._Hash]":
     """Derive the key of a purpose; return the two hashes of RFC 2104 that begin with it."""
     block = derived(key, purpose).ljust(_BLOCK_BYTES, b"\0")
-    return tuple(hashlib.sha256(bytes(octet ^ pad for octet in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]
+    return tuple(hashlib.sha256(bytes(octet ^ pad for octet in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]  # two
 
 
 def _sealed(key: str, purpose: str, packed: bytes) -> str:

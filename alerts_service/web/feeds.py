@@ -15,7 +15,7 @@ from alerts_service.services.archive import Changed, FeedSeen
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Feed(Atom1Feed):  # type: ignore[misc]
+class _Feed(Atom1Feed):  # type: ignore[misc]  # the library has no types
     """Atom as the library makes it; an entry says its language, an empty feed does not say that it is new."""
 
     def item_attributes(self, item: dict[str, Any]) -> dict[str, str]:

@@ -40,7 +40,7 @@ def register(app: Flask, always: list[tuple[str, str]]) -> None:
     for path, address in hashed.items():
         served.add_file_to_dictionary(_PREFIX + path.relative_to(root).as_posix(), str(path))
         served.add_file_to_dictionary(address, str(path))
-    app.wsgi_app = served  # type: ignore[method-assign]
+    app.wsgi_app = served  # type: ignore[method-assign]  # as Flask says to
     by_name = {path.name: address for path, address in hashed.items()}
     app.jinja_env.globals["static"] = lambda name: request.script_root + by_name[name]
 

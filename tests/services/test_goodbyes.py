@@ -140,7 +140,7 @@ def test_no_goodbye_goes_to_who_came_back_keeps_a_topic_or_where_it_is_turned_of
     scene.deliver()
     assert [(row.state, row.reason) for row in scene.deliveries(MailKind.GOODBYE)] == [("cancelled", "came back")]
     change = {"topics": ["idd"], "frequency": None, "locale": "en", "page": "/", "network": ""}
-    preferences.change(scene.preferences_token(ANN), **change, **scene.at)  # type: ignore[arg-type]
+    preferences.change(scene.preferences_token(ANN), **change, **scene.at)  # type: ignore[arg-type]  # of any type
     assert len(scene.deliveries(MailKind.GOODBYE)) == 1
     scene.settings = dataclasses.replace(scene.settings, goodbye=False)
     scene.leave(ANN)

@@ -32,7 +32,7 @@ def reminding(scene: Scene) -> Scene:
 
 def announce(scene: Scene, *topics: str, **fields: object) -> int:
     """Release an event, and send it to whoever follows daily."""
-    number = scene.release("A webinar", *topics, starts_at=STARTS, ends_at=STARTS + HOUR, **fields)  # type: ignore[arg-type]
+    number = scene.release("A webinar", *topics, starts_at=STARTS, ends_at=STARTS + HOUR, **fields)  # type: ignore[arg-type]  # of any type
     scene.tick_at(14, days=1)
     scene.deliver()
     return number

@@ -91,7 +91,7 @@ def test_a_sign_up_is_taken_and_recorded_with_the_words_that_were_shown(
         "page": f"{HOST}/a",
     }
     words = db.session.get_one(Wording, filled["wording"])
-    assert (words.locale, words.words) == ("es", site.get("/api/v1/form?lang=es").json["consent"])  # type: ignore[index]
+    assert (words.locale, words.words) == ("es", site.get("/api/v1/form?lang=es").json["consent"])  # type: ignore[index]  # it is JSON
 
 
 @ON_SQLITE

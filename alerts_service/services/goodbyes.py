@@ -7,7 +7,7 @@ nothing left to undo.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,7 +20,6 @@ from alerts_service.rules import addresses, tokens
 from alerts_service.services import consents, following, letters, people
 from alerts_service.services.consents import Origin
 
-GOODBYES_A_DAY = 3
 CAME_BACK = "came back"
 
 
@@ -35,11 +34,10 @@ class Ended:
 
 
 def queue(session: Session, subscriber: Subscriber, *, settings: Settings, now: datetime) -> None:
-    """Queue the goodbye to who has just left everything, as a step of that; at most GOODBYES_A_DAY."""
+    """Queue the goodbye to who has just left everything, as a step of that; at most letters.A_DAY."""
     if not settings.goodbye or subscriber.ended_at != now:
         return
-    since = now - timedelta(days=1)
-    if letters.queued_since(session, MailKind.GOODBYE, subscriber.address_hash, since) >= GOODBYES_A_DAY:
+    if letters.enough_for_today(session, MailKind.GOODBYE, subscriber.address_hash, now):
         return
     letters.queue(
         session,

@@ -1,6 +1,6 @@
 """Queueing transactional mails: a delivery row each, written by the use case that causes it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -8,6 +8,9 @@ from sqlalchemy.orm import Session
 
 from alerts_service.db import table
 from alerts_service.models import AT_ONCE, IS_PENDING, Delivery, DeliveryState, Lane, MailKind
+
+# Of each kind that people can ask for again and again.
+A_DAY = 3
 
 _INSERT = insert(table(Delivery)).inline()
 _QUIETLY = {"synchronize_session": False}
@@ -45,9 +48,10 @@ def call_off(session: Session, kind: MailKind, address_hash: str, reason: str) -
     session.execute(update(Delivery).where(*waiting).values(**values), execution_options=_QUIETLY)
 
 
-def queued_since(session: Session, kind: MailKind, address_hash: str, since: datetime) -> int:
-    """Count the mails of a kind made for an address since a moment."""
+def enough_for_today(session: Session, kind: MailKind, address_hash: str, now: datetime) -> bool:
+    """Say whether an address has had A_DAY mails of a kind, or has them to come, within a day."""
+    since = now - timedelta(days=1)
     query = select(func.count()).where(
         Delivery.address_hash == address_hash, Delivery.kind == kind, Delivery.created_at > since
     )
-    return session.scalar(query) or 0
+    return (session.scalar(query) or 0) >= A_DAY

@@ -5,7 +5,7 @@ first has it. What it may do besides, readdressing and erasing do.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -17,8 +17,6 @@ from alerts_service.models import FreshLink, MailKind, Subscriber
 from alerts_service.rules import tokens
 from alerts_service.services import letters, people, preferences, subscribers
 
-LINKS_A_DAY = 3
-
 
 @dataclass(frozen=True)
 class Owner:
@@ -29,12 +27,11 @@ class Owner:
 
 
 def ask_link(preferences_token: str, *, settings: Settings, now: datetime) -> None:
-    """Mail a fresh link to the person behind a preferences link; at most LINKS_A_DAY."""
+    """Mail a fresh link to the person behind a preferences link; at most letters.A_DAY."""
     with transaction() as session:
         person = preferences.behind(session, preferences_token, settings, now)
         people.lock(session, person)
-        since = now - timedelta(days=1)
-        if letters.queued_since(session, MailKind.DATA_LINK, person.address_hash, since) >= LINKS_A_DAY:
+        if letters.enough_for_today(session, MailKind.DATA_LINK, person.address_hash, now):
             return
         link = FreshLink(subscriber_id=person.id, asked_at=now)
         session.add(link)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 
 from sqlalchemy import select
@@ -20,8 +20,6 @@ from alerts_service.services.asking import Choices, ChosenTopic, open_topics
 from alerts_service.services.consents import Origin
 from alerts_service.services.waiting import NextDigest
 
-LINKS_A_DAY = 3
-
 
 @dataclass(frozen=True)
 class Preferences:
@@ -37,7 +35,7 @@ class Preferences:
 
 
 def ask_link(address: str, *, locale: str, settings: Settings, now: datetime) -> None:
-    """Mail a preferences link to an address, known or not; at most LINKS_A_DAY. Raises AddressRefused.
+    """Mail a preferences link to an address, known or not; at most letters.A_DAY. Raises AddressRefused.
 
     While sign-ups are stopped, nobody is written to who is no subscriber.
     """
@@ -45,8 +43,7 @@ def ask_link(address: str, *, locale: str, settings: Settings, now: datetime) ->
     address_hash = people.hash_of(found.key, settings)
     with transaction() as session:
         people.take_turn(session, address_hash)
-        since = now - timedelta(days=1)
-        if letters.queued_since(session, MailKind.PREFERENCES_LINK, address_hash, since) >= LINKS_A_DAY:
+        if letters.enough_for_today(session, MailKind.PREFERENCES_LINK, address_hash, now):
             return
         subscriber = people.find(session, found)
         known = subscriber is not None and subscriber.ended_at is None

@@ -7,7 +7,7 @@ left is taken over, with the links in their old mails. Both chains of consent sa
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -21,8 +21,6 @@ from alerts_service.rules.addresses import Address
 from alerts_service.services import consents, following, letters, noting, own_data, people
 from alerts_service.services.asking import read_address
 from alerts_service.services.consents import Origin
-
-MAILS_A_DAY = 3
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,7 @@ def ask(token: str, address: str, *, sure_of: str, settings: Settings, now: date
         )
         session.add(wish)
         session.flush()
-        since = now - timedelta(days=1)
-        if letters.queued_since(session, MailKind.ADDRESS_CHANGE, address_hash, since) < MAILS_A_DAY:
+        if not letters.enough_for_today(session, MailKind.ADDRESS_CHANGE, address_hash, now):
             _queue(session, MailKind.ADDRESS_CHANGE, wish, found.address, address_hash, person.locale, now)
 
 

@@ -17,6 +17,7 @@ from alerts_service.services import (
     erasing,
     leaving,
     ledger,
+    letters,
     matching,
     outbox,
     own_data,
@@ -91,7 +92,7 @@ def test_a_fresh_link_works_once_within_an_hour_and_goes_to_its_person_only(scen
         erasing.erase(token, **HERE, **scene.at)
     for _ in range(3):
         own_data.ask_link(scene.preferences_token(ANN), **scene.at)
-    assert len(scene.deliveries(MailKind.DATA_LINK)) == own_data.LINKS_A_DAY
+    assert len(scene.deliveries(MailKind.DATA_LINK)) == letters.A_DAY
 
 
 def test_a_change_of_address_counts_from_its_confirmation_and_repeats_nothing(scene: Scene, relay: Relay) -> None:

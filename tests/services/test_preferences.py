@@ -11,7 +11,7 @@ from alerts_service.db import db
 from alerts_service.errors import AddressRefused, Invalid, LinkAltered, LinkExpired
 from alerts_service.models import MailKind
 from alerts_service.rules import tokens
-from alerts_service.services import consents, contents, preferences, subscribers
+from alerts_service.services import consents, contents, letters, preferences, subscribers
 from tests.relays import Relay
 from tests.scene import DAY, HOUR, Scene, at_once, no_room_in, rows
 
@@ -91,7 +91,7 @@ def test_an_address_is_mailed_three_links_a_day_also_when_asked_for_at_once(scen
     scene.follow(ANN)
     spellings = [ANN, ANN.upper(), ANN, ANN.title(), ANN]
     assert at_once(*(lambda a=a: ask_link(scene, a) for a in spellings)) == [None] * 5
-    assert len(links(scene)) == preferences.LINKS_A_DAY == 3
+    assert len(links(scene)) == letters.A_DAY == 3
     ask_link(scene, BOB)
     scene.now += DAY
     ask_link(scene, ANN)
